@@ -40,6 +40,8 @@ type Receipt struct {
 	// Seq is the message's place in the log. It is a promise: the message is on
 	// disk and will reach every reader. 0 if Err is set.
 	Seq Seq
+	// At is when the log took the message, as in [Entry.At].
+	At time.Time
 	// Duplicate says that the same message, by ID and content, had this place
 	// already.
 	Duplicate bool

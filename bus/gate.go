@@ -1,0 +1,235 @@
+package bus
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"net/netip"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	fedmsg "github.com/fedora-infra/fedmsg-go"
+)
+
+// GateConfig says what the gate lets in. The zero value takes unsigned messages
+// from nowhere and can verify none.
+type GateConfig struct {
+	// Verifier judges signatures. Without one no signature is looked at, and
+	// what AllowUnsigned does not cover is refused.
+	Verifier fedmsg.Verifier
+
+	// AllowUnsigned lists the networks from which unsigned messages are taken,
+	// stamped "none". A caller inside this process counts as 127.0.0.1.
+	AllowUnsigned []netip.Prefix
+
+	// TopicPrefix is what every topic must start with, word by word. Default:
+	// any.
+	TopicPrefix fedmsg.Topic
+
+	// Environments are the words that may follow the prefix (prod, stg, dev).
+	// Default: any. They are looked at only if TopicPrefix is set.
+	Environments []string
+
+	// MaxAge is how old a message may be by its own timestamp, so that a signed
+	// message of last year cannot be played again. Default 24h; -1 is no limit.
+	MaxAge time.Duration
+
+	// MaxSkew is how far ahead of our clock a publisher's may be. Default 5m;
+	// -1 is no limit.
+	MaxSkew time.Duration
+
+	// Clock is for tests. Default: [time.Now].
+	Clock func() time.Time
+}
+
+func (c GateConfig) withDefaults() GateConfig {
+	c.MaxAge = cmp.Or(c.MaxAge, 24*time.Hour)
+	c.MaxSkew = cmp.Or(c.MaxSkew, 5*time.Minute)
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	return c
+}
+
+// Validate reports everything that is wrong with c, joined, or nil.
+func (c GateConfig) Validate() error {
+	var errs []error
+	if c.TopicPrefix != "" {
+		if err := c.TopicPrefix.Validate(); err != nil {
+			errs = append(errs, fmt.Errorf("topic_prefix: %w", err))
+		}
+	}
+	for _, e := range c.Environments {
+		if err := fedmsg.Topic(e).Validate(); err != nil || strings.Contains(e, ".") {
+			errs = append(errs, fmt.Errorf("environment: %q is not one word of letters, digits, _ and -", e))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// appender is the half of a log that the gate needs.
+type appender interface {
+	Append(ctx context.Context, batch ...fedmsg.Entry) []fedmsg.Receipt
+}
+
+// Gate is the only way into the log. It implements [fedmsg.Publisher].
+type Gate struct {
+	cfg      GateConfig
+	log      appender
+	logger   *slog.Logger
+	rejected *fedmsg.Counters
+}
+
+var _ fedmsg.Publisher = (*Gate)(nil)
+
+// NewGate makes a gate in front of a log. logger may be nil.
+func NewGate(cfg GateConfig, log appender, logger *slog.Logger) (*Gate, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("gate: %w", err)
+	}
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
+	return &Gate{
+		cfg: cfg.withDefaults(), log: log, logger: logger,
+		rejected: fedmsg.NewCounters("messages_rejected_total", "edge", "reason"),
+	}, nil
+}
+
+// Samples yields what the gate has refused, by edge and reason.
+func (g *Gate) Samples() iter.Seq[fedmsg.Sample] { return g.rejected.Samples() }
+
+// Publish verifies the messages and appends those that may pass, together.
+// Signatures of one call are checked on all processors. See [fedmsg.Publisher].
+func (g *Gate) Publish(ctx context.Context, messages ...*fedmsg.Message) []fedmsg.Receipt {
+	origin := fedmsg.OriginFrom(ctx)
+	receipts := make([]fedmsg.Receipt, len(messages))
+	stamps := make([]string, len(messages))
+	inParallel(len(messages), func(i int) {
+		stamps[i], receipts[i].Err = g.judge(ctx, origin, messages[i])
+	})
+
+	batch := make([]fedmsg.Entry, 0, len(messages))
+	index := make([]int, 0, len(messages))
+	for i, m := range messages {
+		if receipts[i].Err == nil {
+			batch = append(batch, fedmsg.Entry{Verified: stamps[i], Message: m})
+			index = append(index, i)
+		}
+	}
+	if len(batch) > 0 {
+		for i, r := range g.log.Append(ctx, batch...) {
+			receipts[index[i]] = r
+		}
+	}
+	for i, r := range receipts {
+		g.count(ctx, origin, messages[i], r)
+	}
+	return receipts
+}
+
+func (g *Gate) count(ctx context.Context, origin fedmsg.Origin, m *fedmsg.Message, r fedmsg.Receipt) {
+	switch reason := fedmsg.ReasonOf(r.Err); {
+	case r.Duplicate:
+		g.rejected.Add(1, origin.Edge, string(fedmsg.Duplicate))
+	case r.Err == nil:
+	default:
+		g.rejected.Add(1, origin.Edge, string(cmp.Or(reason, fedmsg.LogUnavailable)))
+		g.logger.DebugContext(ctx, "message refused", "edge", origin.Edge,
+			"entry", fedmsg.Entry{Message: m}, "err", r.Err)
+	}
+}
+
+// judge returns the stamp of a message that may pass, or the refusal.
+//
+// The signature comes first: what is said of a message that nobody vouches for
+// is said about nothing.
+func (g *Gate) judge(ctx context.Context, origin fedmsg.Origin, m *fedmsg.Message) (string, error) {
+	stamp, err := g.verify(ctx, origin, m)
+	if err != nil {
+		return "", err
+	}
+	if err := g.topic(m.Topic); err != nil {
+		return "", err
+	}
+	return stamp, g.fresh(m)
+}
+
+func (g *Gate) verify(ctx context.Context, origin fedmsg.Origin, m *fedmsg.Message) (string, error) {
+	if origin.Identity != "" {
+		return origin.Identity, nil // the edge knows the publisher, and let it speak on this topic
+	}
+	var refusal error
+	if g.cfg.Verifier == nil {
+		refusal = fedmsg.Refuse(fedmsg.Unsigned, "this bus has no CA to check signatures with, and takes no unsigned messages from %s", origin.Addr)
+	} else {
+		stamp, err := g.cfg.Verifier.Verify(ctx, m)
+		if err == nil || !errors.Is(err, fedmsg.ErrUnsigned) {
+			return stamp, err
+		}
+		refusal = err
+	}
+	if g.allowsUnsigned(origin.Addr) {
+		return fedmsg.Unverified, nil
+	}
+	return "", refusal
+}
+
+func (g *Gate) allowsUnsigned(addr netip.Addr) bool {
+	if !addr.IsValid() {
+		addr = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	return slices.ContainsFunc(g.cfg.AllowUnsigned, func(p netip.Prefix) bool { return p.Contains(addr.Unmap()) })
+}
+
+func (g *Gate) topic(t fedmsg.Topic) error {
+	prefix := g.cfg.TopicPrefix
+	if !t.Under(prefix) || t == prefix {
+		return fedmsg.Refuse(fedmsg.TopicPrefix, "topic %s is not below %s, which this bus is for", t, prefix)
+	}
+	if prefix == "" || len(g.cfg.Environments) == 0 {
+		return nil
+	}
+	word, _, _ := strings.Cut(string(t[len(prefix)+1:]), ".")
+	if !slices.Contains(g.cfg.Environments, word) {
+		return fedmsg.Refuse(fedmsg.WrongEnvironment, "topic %s is of the environment %q; this bus takes %s", t, word, strings.Join(g.cfg.Environments, ", "))
+	}
+	return nil
+}
+
+func (g *Gate) fresh(m *fedmsg.Message) error {
+	now := g.cfg.Clock()
+	if age := now.Sub(m.Time); g.cfg.MaxAge >= 0 && age > g.cfg.MaxAge {
+		return fedmsg.Refuse(fedmsg.Stale, "the message is of %s, %s ago; at most %s are allowed", m.Time.Format(time.RFC3339), age.Round(time.Second), g.cfg.MaxAge)
+	}
+	if ahead := m.Time.Sub(now); g.cfg.MaxSkew >= 0 && ahead > g.cfg.MaxSkew {
+		return fedmsg.Refuse(fedmsg.Future, "the message is of %s, ahead of our clock by more than %s; a timestamp is in seconds", m.Time.Format(time.RFC3339), g.cfg.MaxSkew)
+	}
+	return nil
+}
+
+// inParallel calls do for 0 to n-1, on all processors if that is worth it.
+func inParallel(n int, do func(int)) {
+	workers := min(runtime.GOMAXPROCS(0), n)
+	if workers < 2 {
+		for i := range n {
+			do(i)
+		}
+		return
+	}
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for i := w; i < n; i += workers {
+				do(i)
+			}
+		})
+	}
+	wg.Wait()
+}
