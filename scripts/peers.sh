@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Installs what the tests want as the other side: libzmq with its Python binding,
+# a C compiler, tools to make faults with. Debian; as root; again and again
+# without harm. The program itself needs none of it.
+set -euo pipefail
+packages=(
+	gcc libc6-dev make pkg-config # C peers; the race detector
+	libzmq3-dev python3-zmq       # the original's transport
+	strace                        # failing system calls
+	e2fsprogs util-linux          # power cuts on a loop-mounted file system
+	openssl curl                  # certificates and requests not made by us
+)
+missing=()
+for p in "${packages[@]}"; do
+	dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing+=("$p")
+done
+if ((${#missing[@]} == 0)); then
+	echo "peers: all there"
+	exit 0
+fi
+echo "peers: installing ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -q
+apt-get install -q -y --no-install-recommends "${missing[@]}"
