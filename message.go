@@ -296,6 +296,9 @@ func (m *Message) Digest() [sha256.Size]byte {
 func (m *Message) With(fields ...Member) (*Message, error) {
 	var names []string
 	for _, f := range fields {
+		if _, err := parse(f.JSON, true); err != nil {
+			return nil, fmt.Errorf("field %q: %w", f.Name, err) // else it could close its field and open others
+		}
 		names = append(names, f.Name)
 	}
 	text := m.appendWithout(make([]byte, 0, len(m.raw)+1024), names...)
