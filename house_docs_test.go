@@ -158,3 +158,42 @@ func metricName(n ast.Node) *ast.BasicLit {
 	lit, _ := name.(*ast.BasicLit)
 	return lit
 }
+
+// Every word that a refusal can have stands in the table of docs/wire.md, and no
+// other.
+func TestHouseReasons(t *testing.T) {
+	words := make(map[string]token.Position)
+	for _, r := range house(t) {
+		for _, f := range r.code() {
+			ast.Inspect(f, func(n ast.Node) bool {
+				spec, ok := n.(*ast.ValueSpec)
+				if !ok || spec.Type == nil || len(spec.Values) != 1 {
+					return true
+				}
+				typ := spec.Type
+				if sel, ok := typ.(*ast.SelectorExpr); ok {
+					typ = sel.Sel
+				}
+				if id, ok := typ.(*ast.Ident); ok && id.Name == "Reason" {
+					if lit, ok := spec.Values[0].(*ast.BasicLit); ok {
+						word, _ := strconv.Unquote(lit.Value)
+						words[word] = r.fset.Position(lit.Pos())
+					}
+				}
+				return true
+			})
+		}
+	}
+	_, table, _ := strings.Cut(document(t, "wire.md"), "## Reasons of refusals")
+	rows := tableRows(table)
+	for word, at := range words {
+		if !slices.Contains(rows, word) {
+			t.Errorf("%s: docs/wire.md has no row for the reason %s", at, word)
+		}
+	}
+	for _, row := range rows {
+		if _, ok := words[row]; !ok {
+			t.Errorf("docs/wire.md has a row for the reason %s, which no code knows", row)
+		}
+	}
+}
