@@ -6,7 +6,8 @@ cd "$(dirname "$0")/.."
 time=${1:-60s}
 found=0
 for package in $(go list ./...); do
-	for target in $(go test -list '^Fuzz' "$package" | grep '^Fuzz' || true); do
+	targets=$(go test -list '^Fuzz' "$package")
+	for target in $(grep '^Fuzz' <<<"$targets" || true); do
 		echo "== $package $target ($time)"
 		go test -run '^$' -fuzz "^$target\$" -fuzztime "$time" "$package"
 		found=$((found + 1))
