@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -563,5 +564,45 @@ func BenchmarkDigest(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		m.Digest()
+	}
+}
+
+// dense is the largest message with as many values as fit.
+func dense() []byte {
+	values := (fedmsg.MaxMessageSize - len(edit("msg", `{"a":[]}`))) / 2
+	return []byte(edit("msg", `{"a":[`+strings.Repeat("1,", values-1)+`1]}`))
+}
+
+// A message of half a million values is one that a stranger may send. What it
+// costs, in memory that is only used once, stays in proportion to its size.
+func TestDecodeOfManyValuesIsBounded(t *testing.T) {
+	const limit = 40 << 20
+	in := dense()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	m, err := fedmsg.Decode(in)
+	runtime.ReadMemStats(&after)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if used := after.TotalAlloc - before.TotalAlloc; used > limit {
+		t.Errorf("Decode of %d bytes takes %d bytes of memory, at most %d", len(in), used, limit)
+	}
+	runtime.ReadMemStats(&before)
+	m.Digest()
+	runtime.ReadMemStats(&after)
+	if used := after.TotalAlloc - before.TotalAlloc; used > limit {
+		t.Errorf("Digest of %d bytes takes %d bytes of memory, at most %d", len(in), used, limit)
+	}
+}
+
+func BenchmarkDecodeDense(b *testing.B) {
+	in := dense()
+	b.SetBytes(int64(len(in)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := fedmsg.Decode(in); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
