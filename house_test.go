@@ -258,7 +258,7 @@ func checkDeclarations(t *testing.T, r *room, file string, f *ast.File) {
 			if lines > maxFunctionLines && !test {
 				t.Errorf("%s: %s has %d lines; about 60 are meant, %d is the end", at(), n.Name.Name, lines, maxFunctionLines)
 			}
-			if !test && n.Name.IsExported() {
+			if !test && n.Name.IsExported() && isExportedMethod(n) {
 				checkNoForeignTypes(t, r, f, n.Name.Name, n.Type)
 			}
 		case *ast.TypeSpec:
@@ -275,6 +275,23 @@ func checkDeclarations(t *testing.T, r *room, file string, f *ast.File) {
 		}
 		return true
 	})
+}
+
+// isExportedMethod reports whether n is a function, or a method of a type that
+// others can name.
+func isExportedMethod(n *ast.FuncDecl) bool {
+	if n.Recv == nil {
+		return true
+	}
+	typ := n.Recv.List[0].Type
+	if star, ok := typ.(*ast.StarExpr); ok {
+		typ = star.X
+	}
+	if generic, ok := typ.(*ast.IndexExpr); ok {
+		typ = generic.X
+	}
+	id, ok := typ.(*ast.Ident)
+	return ok && id.IsExported()
 }
 
 // checkNoForeignTypes fails if an exported declaration shows a dependency's type:
