@@ -82,7 +82,7 @@ func TestBadInputsZMTP(t *testing.T) {
 	s, addr := source(t, zmq.SourceConfig{}, b, book.logger())
 	control := connected(t, addr)
 	pub := publisher(t, zmq.PubConfig{}, book.logger())
-	rawSubscriber(t, pub.Addrs()[0]) // it is up now
+	settle(t, rawSubscriber(t, pub.Addrs()[0])) // it is up now
 	n := 0
 	for _, c := range cases {
 		if c.Input.TCP == "" && c.Input.TCPGz == "" {
