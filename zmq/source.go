@@ -177,10 +177,10 @@ func (in *intake) publish(p fedmsg.Publisher) {
 
 	// A drain must not cancel what it drains: what was read is published even
 	// when ctx has ended, within a time.
-	ctx, cancel := context.WithCancel(context.WithoutCancel(in.ctx))
+	origin := fedmsg.Origin{Edge: edge, Addr: in.c.peer.Addr()}
+	ctx, cancel := context.WithCancel(fedmsg.WithOrigin(context.WithoutCancel(in.ctx), origin))
 	defer cancel()
 	defer context.AfterFunc(in.ctx, func() { sleep(ctx, drainTime); cancel() })()
-	ctx = fedmsg.WithOrigin(ctx, fedmsg.Origin{Edge: edge, Addr: in.c.peer.Addr()})
 
 	var spare []*fedmsg.Message
 	for {

@@ -90,7 +90,8 @@ type subscriber struct {
 	c   *conn
 	pub *Pub
 
-	wake chan struct{} // holds one token when there is something to write
+	wake     chan struct{} // holds one token when there is something to write
+	extended time.Time     // the writer's: when it was last given time
 
 	mu       sync.Mutex
 	subs     subscriptions
@@ -363,8 +364,10 @@ func (s *subscriber) send(ctx context.Context, batch []*packet, pongs []byte) er
 // extend gives the next write its time: until the peer counts as stalled or,
 // when ctx has ended, for as long as a closing socket lingers.
 func (s *subscriber) extend(ctx context.Context) {
-	if ctx.Err() == nil {
-		_ = s.c.SetWriteDeadline(time.Now().Add(s.pub.socket.tuning.Stall))
+	stall := s.pub.socket.tuning.Stall
+	if now := time.Now(); ctx.Err() == nil && now.Sub(s.extended) > stall/8 { // not at each write: it costs as much as a short one
+		s.extended = now
+		_ = s.c.SetWriteDeadline(now.Add(stall))
 	}
 	if ctx.Err() != nil { // looked at again: ctx may have ended meanwhile
 		_ = s.c.SetWriteDeadline(s.pub.lingerUntil())

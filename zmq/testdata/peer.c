@@ -1,9 +1,12 @@
 /* The other side in tests and benchmarks: libzmq itself.
  *
- *   peer pub ADDR SUBS COUNT SIZE   binds, waits for SUBS subscriptions, sends
- *   peer sub ADDR SUBS COUNT        connects SUBS sockets, receives COUNT on each
+ *   peer pub ADDR SUBS COUNT SIZE RATE   binds, waits for SUBS subscriptions, sends
+ *                                        RATE messages a second, 0 for as fast as it can
+ *   peer sub ADDR SUBS COUNT             connects SUBS sockets, receives COUNT on each
  *
- * sub prints the nanoseconds from its first message to its last.
+ * A body begins with the time when it was sent, in nanoseconds since 1970. sub
+ * prints the nanoseconds from its first message to its last, then the 50th and
+ * the 99th percentile of the nanoseconds that messages were on their way.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,13 +17,14 @@
 static long long now(void)
 {
 	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(CLOCK_REALTIME, &t);
 	return t.tv_sec * 1000000000LL + t.tv_nsec;
 }
 
-static int publish(void *ctx, const char *addr, int subs, long count, int size)
+static int publish(void *ctx, const char *addr, int subs, long count, int size, long rate)
 {
 	int none = 0, i;
+	long long next = 0, sent;
 	char *body = calloc(1, size), byte[64];
 	void *s = zmq_socket(ctx, ZMQ_XPUB);
 	int verbose = 1;
@@ -33,6 +37,14 @@ static int publish(void *ctx, const char *addr, int subs, long count, int size)
 	for (i = 0; i < subs; i++)
 		zmq_recv(s, byte, sizeof byte, 0);
 	for (; count > 0; count--) {
+		if (rate > 0) {
+			struct timespec pause = {0, 0};
+			next = next ? next + 1000000000LL / rate : now();
+			pause.tv_nsec = next > now() ? next - now() : 0;
+			nanosleep(&pause, NULL);
+		}
+		sent = now();
+		memcpy(body, &sent, sizeof sent);
 		zmq_send(s, "org.fedoraproject.prod.exam.bench", 33, ZMQ_SNDMORE);
 		zmq_send(s, body, size, 0);
 	}
@@ -40,11 +52,17 @@ static int publish(void *ctx, const char *addr, int subs, long count, int size)
 	return 0;
 }
 
+static int compare(const void *a, const void *b)
+{
+	long long x = *(const long long *)a, y = *(const long long *)b;
+	return (x > y) - (x < y);
+}
+
 static int subscribe(void *ctx, const char *addr, int subs, long count)
 {
 	int none = 0, i;
-	long done = 0, *got = calloc(subs, sizeof *got);
-	long long first = 0, last = 0;
+	long done = 0, all = 0, *got = calloc(subs, sizeof *got);
+	long long first = 0, last = 0, sent, *took = calloc(subs * count, sizeof *took);
 	zmq_pollitem_t *items = calloc(subs, sizeof *items);
 	zmq_msg_t msg;
 
@@ -72,12 +90,16 @@ static int subscribe(void *ctx, const char *addr, int subs, long count)
 				if (first == 0)
 					first = now();
 				last = now();
+				memcpy(&sent, zmq_msg_data(&msg), sizeof sent);
+				if (all < subs * count)
+					took[all++] = last - sent;
 				if (++got[i] == count)
 					done++;
 			}
 		}
 	}
-	printf("%lld\n", last - first);
+	qsort(took, all, sizeof *took, compare);
+	printf("%lld %lld %lld\n", last - first, took[all / 2], took[all / 100 * 99]);
 	for (i = 0; i < subs; i++)
 		zmq_close(items[i].socket);
 	return 0;
@@ -89,8 +111,8 @@ int main(int argc, char **argv)
 	int status = 2;
 
 	zmq_ctx_set(ctx, ZMQ_MAX_SOCKETS, 4096);
-	if (argc == 6 && strcmp(argv[1], "pub") == 0)
-		status = publish(ctx, argv[2], atoi(argv[3]), atol(argv[4]), atoi(argv[5]));
+	if (argc == 7 && strcmp(argv[1], "pub") == 0)
+		status = publish(ctx, argv[2], atoi(argv[3]), atol(argv[4]), atoi(argv[5]), atol(argv[6]));
 	else if (argc == 5 && strcmp(argv[1], "sub") == 0)
 		status = subscribe(ctx, argv[2], atoi(argv[3]), atol(argv[4]));
 	if (status == 0)
