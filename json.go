@@ -3,6 +3,7 @@ package fedmsg
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -47,7 +48,7 @@ func parse(src []byte, strict bool) (*parser, error) {
 	if !utf8.Valid(src) {
 		return nil, Refuse(BadUTF8, "byte %d is not UTF-8", invalidUTF8(src)+1)
 	}
-	p := &parser{src: src, strict: strict, plain: true, nodes: make([]node, 0, 16+len(src)/32)}
+	p := &parser{src: src, strict: strict, plain: true, nodes: make([]node, 0, 24+len(src)/128)}
 	p.space()
 	if _, err := p.value(); err != nil {
 		return nil, err
@@ -107,7 +108,7 @@ func (p *parser) value() (int32, error) {
 	case c == '{' || c == '[':
 		return p.container(c)
 	case c == '"':
-		_, escaped, err := p.str()
+		escaped, err := p.skipStr()
 		if err != nil {
 			return 0, err
 		}
@@ -256,7 +257,7 @@ func (p *parser) member(open byte) (int32, error) {
 	if p.pos >= len(p.src) || p.src[p.pos] != '"' {
 		return 0, p.bad("a name in double quotes should be here")
 	}
-	key, _, err := p.str()
+	key, err := p.str()
 	if err != nil {
 		return 0, err
 	}
@@ -301,21 +302,51 @@ func (p *parser) duplicate(object int32, count int) (key []byte, dup bool) {
 
 // str reads a string. text is what it means; a lone surrogate is kept as the
 // three bytes that UTF-8 would have for it, so that bytes sort like code points.
-func (p *parser) str() (text []byte, escaped bool, err error) {
+func (p *parser) str() (text []byte, err error) {
+	open := p.pos
+	escaped, err := p.skipStr()
+	if err != nil {
+		return nil, err
+	}
+	if inner := p.src[open+1 : p.pos-1 : p.pos-1]; !escaped || bytes.IndexByte(inner, '\\') < 0 {
+		return inner, nil
+	}
+	q := parser{src: p.src[:p.pos], pos: open + 1}
+	text = make([]byte, 0, p.pos-open)
+	for q.src[q.pos] != '"' {
+		if q.src[q.pos] != '\\' {
+			text = append(text, q.src[q.pos])
+			q.pos++
+			continue
+		}
+		r, _ := q.escape() // it was read before, so it is good
+		text = appendWTF8(text, r)
+	}
+	return text, nil
+}
+
+// skipStr reads a string without finding out what it means. escaped says that it
+// is not plain printable ASCII.
+func (p *parser) skipStr() (escaped bool, err error) {
 	open := p.pos
 	p.pos++
-	from := p.pos
 	for p.pos < len(p.src) {
 		switch c := p.src[p.pos]; {
 		case c == '"':
-			text = p.src[from:p.pos:p.pos]
 			p.pos++
-			return text, escaped, nil
+			return escaped, nil
 		case c == '\\':
-			text = append(make([]byte, 0, len(p.src[from:p.pos])+32), p.src[from:p.pos]...)
-			return p.escapedStr(open, text)
+			escaped = true
+			if p.pos+1 >= len(p.src) {
+				p.pos = open
+				return false, p.bad("a string without end starts here")
+			}
+			if _, err := p.escape(); err != nil {
+				return false, err
+			}
+			continue
 		case c < ' ':
-			return nil, false, p.bad("a control character in a string must be escaped")
+			return false, p.bad("a control character in a string must be escaped")
 		case c > '~':
 			escaped = true
 			p.plain = false
@@ -323,44 +354,13 @@ func (p *parser) str() (text []byte, escaped bool, err error) {
 		p.pos++
 	}
 	p.pos = open
-	return nil, false, p.bad("a string without end starts here")
-}
-
-// escapedStr goes on with a string from its first escape.
-func (p *parser) escapedStr(open int, text []byte) ([]byte, bool, error) {
-	for p.pos < len(p.src) {
-		switch c := p.src[p.pos]; {
-		case c == '"':
-			p.pos++
-			return text, true, nil
-		case c < ' ':
-			return nil, false, p.bad("a control character in a string must be escaped")
-		case c != '\\':
-			if c > '~' {
-				p.plain = false
-			}
-			text = append(text, c)
-			p.pos++
-		default:
-			r, err := p.escape(open)
-			if err != nil {
-				return nil, false, err
-			}
-			text = appendWTF8(text, r)
-		}
-	}
-	p.pos = open
-	return nil, false, p.bad("a string without end starts here")
+	return false, p.bad("a string without end starts here")
 }
 
 // escape reads one escape; a pair of surrogates counts as one.
-func (p *parser) escape(open int) (rune, error) {
-	if p.pos+1 >= len(p.src) {
-		p.pos = open
-		return 0, p.bad("a string without end starts here")
-	}
+func (p *parser) escape() (rune, error) {
 	c := p.src[p.pos+1]
-	if i := bytes.IndexByte([]byte(`"\/bfnrt`), c); i >= 0 {
+	if i := strings.IndexByte(`"\/bfnrt`, c); i >= 0 {
 		p.pos += 2
 		return rune("\"\\/\b\f\n\r\t"[i]), nil
 	}
@@ -429,7 +429,7 @@ func decodeWTF8(b []byte) (rune, int) {
 // text returns what a string node means.
 func (p *parser) text(n *node) []byte {
 	q := parser{src: p.src, pos: int(n.start)}
-	text, _, _ := q.str() // it was read before, so it is good
+	text, _ := q.str() // it was read before, so it is good
 	return text
 }
 
@@ -470,9 +470,10 @@ func DecodeObject(b []byte) ([]Member, error) {
 
 // DecodeString reads one JSON string; ok is false if text is anything else.
 func DecodeString(text []byte) (s string, ok bool) {
-	p, err := parse(text, true)
-	if err != nil || p.nodes[0].kind != '"' {
+	p := parser{src: text, strict: true}
+	if len(text) == 0 || text[0] != '"' || !utf8.Valid(text) {
 		return "", false
 	}
-	return string(p.text(&p.nodes[0])), true
+	b, err := p.str()
+	return string(b), err == nil && p.pos == len(text)
 }

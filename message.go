@@ -257,18 +257,20 @@ func (m *Message) Compact() []byte { return m.compact }
 // String returns ID and topic.
 func (m *Message) String() string { return fmt.Sprintf("%s %s", m.ID, m.Topic) }
 
-// Field returns the JSON text of a top-level field, whether this package knows
-// it or not.
-func (m *Message) Field(name string) (json.RawMessage, bool) {
+// Fields returns the JSON texts of top-level fields, whether this package knows
+// them or not; nil for one that is not there.
+func (m *Message) Fields(names ...string) []json.RawMessage {
+	texts := make([]json.RawMessage, len(names))
 	p, err := parse(m.raw, false)
 	if err != nil {
-		return nil, false
+		return texts // cannot be: Decode parsed the same bytes
 	}
-	n := p.lookup(0, name)
-	if n == nil {
-		return nil, false
+	for i, name := range names {
+		if n := p.lookup(0, name); n != nil {
+			texts[i] = m.raw[n.start:n.end:n.end]
+		}
 	}
-	return m.raw[n.start:n.end:n.end], true
+	return texts
 }
 
 // AppendSigned appends the text that an x509 signature covers: the canonical
