@@ -47,7 +47,7 @@ func appendSpelled(dst, src []byte, s spelling) ([]byte, error) {
 	if err != nil {
 		return dst, err
 	}
-	return p.append(dst, &p.nodes[0], s, 0), nil
+	return p.append(dst, p.node(0), s, 0), nil
 }
 
 // append writes n. Members whose name is in without are left out of n itself.
@@ -73,34 +73,51 @@ func (p *parser) append(dst []byte, n *node, s spelling, level int, without ...s
 }
 
 func (p *parser) appendContainer(dst []byte, n *node, s spelling, level int, without []string) []byte {
-	open := n.kind
-	var room [24]int32
-	members := room[:0]
-	for m := n.first; m != 0; m = p.nodes[m].next {
-		if open == '{' && slices.Contains(without, string(p.nodes[m].key)) {
-			continue
-		}
-		members = append(members, m)
-	}
-	if open == '{' {
-		members = p.order(members, s)
-	}
-	dst = append(dst, open)
-	for i, m := range members {
+	dst = append(dst, n.kind)
+	item := func(i int, m *node) {
 		if i > 0 {
 			dst = append(dst, s.item...)
 		}
 		dst = newline(dst, s, level+1)
-		if open == '{' {
-			dst = p.appendKey(dst, &p.nodes[m])
+		if n.kind == '{' {
+			dst = p.appendKey(dst, m)
 			dst = append(dst, s.name...)
 		}
-		dst = p.append(dst, &p.nodes[m], s, level+1)
+		dst = p.append(dst, m, s, level+1)
 	}
-	if len(members) > 0 {
+	count := 0
+	if n.kind == '{' {
+		var room [24]member
+		for _, m := range p.order(p.members(room[:0], n, without), s) {
+			item(count, p.node(m.at))
+			count++
+		}
+	} else {
+		for m := n.first; m != 0; m = p.node(m).next {
+			item(count, p.node(m))
+			count++
+		}
+	}
+	if count > 0 {
 		dst = newline(dst, s, level)
 	}
-	return append(dst, open+2) // the closing bracket
+	return append(dst, n.kind+2) // the closing bracket
+}
+
+// A member is a node of an object, with its name as it is meant.
+type member struct {
+	key []byte
+	at  int32
+}
+
+// members appends the members of an object but those named in without.
+func (p *parser) members(dst []member, object *node, without []string) []member {
+	for m := object.first; m != 0; m = p.node(m).next {
+		if key := p.key(p.node(m)); !slices.Contains(without, string(key)) {
+			dst = append(dst, member{key, m})
+		}
+	}
+	return dst
 }
 
 func newline(dst []byte, s spelling, level int) []byte {
@@ -116,16 +133,15 @@ func newline(dst []byte, s spelling, level int) []byte {
 
 // order puts members into the order of the spelling. Of equal names the last
 // value stands, in a Python dict at the place of the first.
-func (p *parser) order(members []int32, s spelling) []int32 {
+func (p *parser) order(members []member, s spelling) []member {
 	if s.verbatim {
 		return members
 	}
-	byKey := func(a, b int32) int { return bytes.Compare(p.nodes[a].key, p.nodes[b].key) }
+	byKey := func(a, b member) int { return bytes.Compare(a.key, b.key) }
 	if s.sorted {
-		if slices.IsSortedFunc(members, byKey) && !p.equalNeighbours(members) {
-			return members
+		if !slices.IsSortedFunc(members, byKey) {
+			slices.SortStableFunc(members, byKey)
 		}
-		slices.SortStableFunc(members, byKey)
 		kept := members[:0]
 		for i, m := range members {
 			if i+1 < len(members) && byKey(m, members[i+1]) == 0 {
@@ -138,31 +154,21 @@ func (p *parser) order(members []int32, s spelling) []int32 {
 	at := make(map[string]int, len(members))
 	kept := members[:0]
 	for _, m := range members {
-		k := string(p.nodes[m].key)
-		if i, ok := at[k]; ok {
+		if i, ok := at[string(m.key)]; ok {
 			kept[i] = m
 			continue
 		}
-		at[k] = len(kept)
+		at[string(m.key)] = len(kept)
 		kept = append(kept, m)
 	}
 	return kept
-}
-
-func (p *parser) equalNeighbours(members []int32) bool {
-	for i := 1; i < len(members); i++ {
-		if bytes.Equal(p.nodes[members[i-1]].key, p.nodes[members[i]].key) {
-			return true
-		}
-	}
-	return false
 }
 
 func (p *parser) appendKey(dst []byte, n *node) []byte {
 	if text := p.src[n.keyStart:n.keyEnd]; isPlain(text) {
 		return append(dst, text...)
 	}
-	return appendString(dst, n.key)
+	return appendString(dst, p.key(n))
 }
 
 // isPlain reports whether a string's text is printable ASCII without escapes.

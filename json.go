@@ -20,17 +20,21 @@ const (
 	maxIntDigits = 4300
 )
 
-// A node is one JSON value, or one member of an object.
+// A node is one JSON value, or one member of an object. Half a million of them
+// fit into a message, so it is small.
 type node struct {
-	kind       byte   // '{', '[', '"', 'i' integer, 'f' float, 't' true, 'F' false, 'n' null, 'N' NaN and infinities
-	escaped    bool   // a string that holds escapes, or more than printable ASCII
-	start, end int32  // the value's text, src[start:end]
-	key        []byte // decoded name, if a member
-	keyStart   int32  // its text with quotes, if a member
+	kind       byte  // '{', '[', '"', 'i' integer, 'f' float, 't' true, 'F' false, 'n' null, 'N' NaN and infinities
+	escaped    bool  // a string that holds escapes, or more than printable ASCII
+	start, end int32 // the value's text, src[start:end]
+	keyStart   int32 // the name's text with quotes, if a member
 	keyEnd     int32
 	first      int32 // first child, 0 for none: node 0 is the root and nobody's child
 	next       int32 // next sibling, 0 for none
 }
+
+// blockSize is how many nodes are allocated at once: an ordinary message has
+// less, and a large one is not copied as it grows.
+const blockSize = 32
 
 // A parser reads one JSON text into nodes. Loosely it takes what Python's
 // json.loads takes; strictly it takes what every reader understands alike.
@@ -40,7 +44,21 @@ type parser struct {
 	depth  int
 	strict bool
 	plain  bool // so far, no white space between tokens and only printable ASCII
-	nodes  []node
+	count  int32
+	blocks [][]node
+}
+
+// node returns the node with a number.
+func (p *parser) node(i int32) *node { return &p.blocks[i/blockSize][i%blockSize] }
+
+// key returns a member's name as it is meant.
+func (p *parser) key(n *node) []byte {
+	if text := p.src[n.keyStart:n.keyEnd]; isPlain(text) {
+		return text[1 : len(text)-1]
+	}
+	q := parser{src: p.src, pos: int(n.keyStart)}
+	text, _ := q.str() // it was read before, so it is good
+	return text
 }
 
 // parse reads src, which must be exactly one JSON value. The root is node 0.
@@ -48,7 +66,7 @@ func parse(src []byte, strict bool) (*parser, error) {
 	if !utf8.Valid(src) {
 		return nil, Refuse(BadUTF8, "byte %d is not UTF-8", invalidUTF8(src)+1)
 	}
-	p := &parser{src: src, strict: strict, plain: true, nodes: make([]node, 0, 24+len(src)/128)}
+	p := &parser{src: src, strict: strict, plain: true}
 	p.space()
 	if _, err := p.value(); err != nil {
 		return nil, err
@@ -94,8 +112,13 @@ func (p *parser) space() {
 }
 
 func (p *parser) add(n node) int32 {
-	p.nodes = append(p.nodes, n)
-	return int32(len(p.nodes) - 1)
+	i := p.count
+	if i%blockSize == 0 {
+		p.blocks = append(p.blocks, make([]node, blockSize))
+	}
+	*p.node(i) = n
+	p.count++
+	return i
 }
 
 // value reads one value and returns its node.
@@ -209,7 +232,7 @@ func (p *parser) container(open byte) (int32, error) {
 	p.space()
 	if p.pos < len(p.src) && p.src[p.pos] == shut {
 		p.pos++
-		p.nodes[self].end = int32(p.pos)
+		p.node(self).end = int32(p.pos)
 		return self, nil
 	}
 	var last, count int32
@@ -219,9 +242,9 @@ func (p *parser) container(open byte) (int32, error) {
 			return 0, err
 		}
 		if last == 0 {
-			p.nodes[self].first = child
+			p.node(self).first = child
 		} else {
-			p.nodes[last].next = child
+			p.node(last).next = child
 		}
 		last = child
 		count++
@@ -232,7 +255,7 @@ func (p *parser) container(open byte) (int32, error) {
 		switch p.src[p.pos] {
 		case shut:
 			p.pos++
-			p.nodes[self].end = int32(p.pos)
+			p.node(self).end = int32(p.pos)
 			if p.strict && open == '{' {
 				if key, dup := p.duplicate(self, int(count)); dup {
 					return 0, p.refuse(DupKey, "the object that ends here has the key "+quote(key)+" twice")
@@ -257,8 +280,7 @@ func (p *parser) member(open byte) (int32, error) {
 	if p.pos >= len(p.src) || p.src[p.pos] != '"' {
 		return 0, p.bad("a name in double quotes should be here")
 	}
-	key, err := p.str()
-	if err != nil {
+	if _, err := p.skipStr(); err != nil {
 		return 0, err
 	}
 	end := int32(p.pos)
@@ -272,26 +294,30 @@ func (p *parser) member(open byte) (int32, error) {
 	if err != nil {
 		return 0, err
 	}
-	n := &p.nodes[child]
-	n.key, n.keyStart, n.keyEnd = key, start, end
+	n := p.node(child)
+	n.keyStart, n.keyEnd = start, end
 	return child, nil
 }
 
 // duplicate looks for two members of the same name.
 func (p *parser) duplicate(object int32, count int) (key []byte, dup bool) {
 	if count <= 12 {
-		for a := p.nodes[object].first; a != 0; a = p.nodes[a].next {
-			for b := p.nodes[a].next; b != 0; b = p.nodes[b].next {
-				if bytes.Equal(p.nodes[a].key, p.nodes[b].key) {
-					return p.nodes[a].key, true
+		var keys [12][]byte
+		n := 0
+		for a := p.node(object).first; a != 0; a = p.node(a).next {
+			keys[n] = p.key(p.node(a))
+			for _, k := range keys[:n] {
+				if bytes.Equal(k, keys[n]) {
+					return k, true
 				}
 			}
+			n++
 		}
 		return nil, false
 	}
 	seen := make(map[string]struct{}, count)
-	for a := p.nodes[object].first; a != 0; a = p.nodes[a].next {
-		k := p.nodes[a].key
+	for a := p.node(object).first; a != 0; a = p.node(a).next {
+		k := p.key(p.node(a))
 		if _, ok := seen[string(k)]; ok {
 			return k, true
 		}
@@ -436,9 +462,9 @@ func (p *parser) text(n *node) []byte {
 // lookup returns the last member of the object with that name, or nil.
 func (p *parser) lookup(object int32, name string) *node {
 	var found *node
-	for a := p.nodes[object].first; a != 0; a = p.nodes[a].next {
-		if string(p.nodes[a].key) == name {
-			found = &p.nodes[a]
+	for a := p.node(object).first; a != 0; a = p.node(a).next {
+		if n := p.node(a); string(p.key(n)) == name {
+			found = n
 		}
 	}
 	return found
@@ -457,13 +483,13 @@ func DecodeObject(b []byte) ([]Member, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.nodes[0].kind != '{' {
+	if p.node(0).kind != '{' {
 		return nil, Refuse(NotObject, "a JSON object should be here")
 	}
 	var members []Member
-	for i := p.nodes[0].first; i != 0; i = p.nodes[i].next {
-		n := &p.nodes[i]
-		members = append(members, Member{string(n.key), b[n.start:n.end:n.end]})
+	for i := p.node(0).first; i != 0; i = p.node(i).next {
+		n := p.node(i)
+		members = append(members, Member{string(p.key(n)), b[n.start:n.end:n.end]})
 	}
 	return members, nil
 }

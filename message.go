@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"math"
 	"strconv"
 	"time"
@@ -93,12 +94,12 @@ func decode(b []byte, strict bool) (*Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.nodes[0].kind != '{' {
+	if p.node(0).kind != '{' {
 		return nil, Refuse(NotObject, "a message is a JSON object")
 	}
 	m := &Message{raw: b, compact: b}
 	if !p.plain {
-		m.compact = p.append(make([]byte, 0, len(b)), &p.nodes[0], spelling{item: ",", name: ":", verbatim: true}, 0)
+		m.compact = p.append(make([]byte, 0, len(b)), p.node(0), spelling{item: ",", name: ":", verbatim: true}, 0)
 	}
 	for _, read := range []func(*parser, bool) error{
 		m.readTopic, m.readBody, m.readID, m.readTime, m.readUser, m.readCounter, m.readSignature,
@@ -254,6 +255,11 @@ func (m *Message) Bytes() []byte { return m.raw }
 // streams and terminals. The caller must not change it.
 func (m *Message) Compact() []byte { return m.compact }
 
+// LogValue keeps body and signature out of logs.
+func (m *Message) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("id", m.ID), slog.String("topic", string(m.Topic)))
+}
+
 // String returns ID and topic.
 func (m *Message) String() string { return fmt.Sprintf("%s %s", m.ID, m.Topic) }
 
@@ -284,7 +290,7 @@ func (m *Message) appendWithout(dst []byte, names ...string) []byte {
 	if err != nil {
 		return dst // cannot be: Decode parsed the same bytes
 	}
-	return p.append(dst, &p.nodes[0], spelling{item: ",", name: ":", sorted: true}, 0, names...)
+	return p.append(dst, p.node(0), spelling{item: ",", name: ":", sorted: true}, 0, names...)
 }
 
 // Digest identifies what was said, however it was spelled and whoever signed
