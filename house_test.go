@@ -28,7 +28,6 @@ var owners = map[string]string{
 	"database/sql":                        "sqlite",
 	"modernc.org/sqlite":                  "sqlite",
 	"github.com/gofrs/flock":              "sqlite",
-	"github.com/fsnotify/fsnotify":        "x509",
 	"github.com/prometheus/client_golang": "http",
 	"golang.org/x/time":                   "http",
 	"github.com/spf13/cobra":              "cmd/fedmsg",
@@ -40,12 +39,12 @@ var owners = map[string]string{
 
 // Limits that keep the house small enough to know.
 const (
-	maxFileLines      = 600
-	maxRootCode       = 1500 // lines of code, without comments and blank lines
-	maxRoomCode       = 1800
-	maxInterface      = 4 // methods and embedded interfaces
-	maxFunctionLines  = 90
-	groundFloor, roof = 1, 3
+	maxFileLines     = 600
+	maxRootCode      = 1500 // lines of code, without comments and blank lines
+	maxRoomCode      = 1800
+	maxInterface     = 4 // methods and embedded interfaces
+	maxFunctionLines = 90
+	groundFloor      = 1
 )
 
 // forbidden names say nothing about what they name.
@@ -70,8 +69,10 @@ func (r *room) floor() int {
 	switch r.name() {
 	case ".":
 		return groundFloor
-	case "client", "cmd/fedmsg":
-		return roof
+	case "client":
+		return 3 // the roof
+	case "cmd/fedmsg":
+		return 4 // its ridge: it knows everything
 	}
 	return 2
 }
@@ -262,7 +263,7 @@ func checkDeclarations(t *testing.T, r *room, file string, f *ast.File) {
 				checkNoForeignTypes(t, r, f, n.Name.Name, n.Type)
 			}
 		case *ast.TypeSpec:
-			if i, ok := n.Type.(*ast.InterfaceType); ok && len(i.Methods.List) > maxInterface {
+			if i, ok := n.Type.(*ast.InterfaceType); ok && !test && len(i.Methods.List) > maxInterface {
 				t.Errorf("%s: interface %s has %d methods, at most %d: who needs them all?", at(), n.Name.Name, len(i.Methods.List), maxInterface)
 			}
 			if s, ok := n.Type.(*ast.StructType); ok && !test && n.Name.IsExported() {
