@@ -63,7 +63,7 @@ func (f *fanOut) report(b *testing.B, rounds int) {
 func (f *fanOut) ours(b *testing.B, program string) {
 	p := publisher(b, zmq.PubConfig{Queue: f.count + 1, QueueBytes: 1 << 40}, nil)
 	them := startPeer(b, program, "sub", p.Addrs()[0], strconv.Itoa(f.subs), strconv.Itoa(f.count))
-	within(b, 20*time.Second, "all subscriptions", func() bool { return value(p, "zmq_subscribed") == float64(f.subs) })
+	within(b, 20*time.Second, "all subscriptions", func() bool { return p.Send("probe", nil) == f.subs })
 	const topic = "org.fedoraproject.prod.exam.bench"
 	next := time.Now()
 	body := make([]byte, f.size)

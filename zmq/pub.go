@@ -231,11 +231,10 @@ func (p *Pub) Samples() iter.Seq[fedmsg.Sample] {
 		p.dropped,
 		fedmsg.MeterFunc(func(yield func(fedmsg.Sample) bool) {
 			p.mu.Lock()
-			clients, interest := len(p.subscribers), p.interest
+			clients := len(p.subscribers)
 			p.mu.Unlock()
 			label := []string{"edge", edge}
-			_ = yield(fedmsg.Sample{Name: "zmq_subscribed", Labels: []string{"socket", p.cfg.Socket}, Value: float64(interest)}) &&
-				yield(fedmsg.Sample{Name: "clients", Labels: label, Value: float64(clients)}) &&
+			_ = yield(fedmsg.Sample{Name: "clients", Labels: label, Value: float64(clients)}) &&
 				yield(fedmsg.Sample{Name: "messages_delivered_total", Labels: label, Value: float64(p.delivered.Load())}) &&
 				yield(fedmsg.Sample{Name: "slow_consumers_total", Labels: label, Value: float64(p.slow.Load())})
 		}),

@@ -85,8 +85,8 @@ static int subscribe(void *ctx, const char *addr, int subs, long count)
 			if (!(items[i].revents & ZMQ_POLLIN))
 				continue;
 			while (zmq_msg_recv(&msg, items[i].socket, ZMQ_DONTWAIT) >= 0) {
-				if (zmq_msg_more(&msg))
-					continue;
+				if (zmq_msg_more(&msg) || zmq_msg_size(&msg) == 0)
+					continue; /* a topic, or a probe */
 				if (first == 0)
 					first = now();
 				last = now();
