@@ -12,12 +12,26 @@ import (
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 )
 
-// SourceConfig says where a source takes messages from: it has the fields of
-// [SubConfig]. Socket is relay_inbound by default.
-type SourceConfig SubConfig
+// SourceConfig says where a source takes messages from.
+type SourceConfig struct {
+	// Bind, Connect, Prefixes and Tuning are as in [SubConfig].
+	Bind, Connect []string
+	Prefixes      []string
+	Tuning        Tuning
+	// Socket is the name in metrics and logs. Default: relay_inbound.
+	Socket string
+	// SignedOnly says that the bus takes nothing unsigned. What lacks both a
+	// signature and other fields is then refused for the signature, which is what
+	// its publisher must look after first.
+	SignedOnly bool
+}
+
+func (c SourceConfig) sub() SubConfig {
+	return SubConfig{Bind: c.Bind, Connect: c.Connect, Prefixes: c.Prefixes, Tuning: c.Tuning, Socket: cmp.Or(c.Socket, "relay_inbound")}
+}
 
 // Validate reports everything that is wrong with c, joined, or nil.
-func (c SourceConfig) Validate() error { return SubConfig(c).Validate() }
+func (c SourceConfig) Validate() error { return c.sub().Validate() }
 
 // What one connection may have waiting while the bus is busy with what came
 // before it.
@@ -39,6 +53,7 @@ const (
 // Source publishes on the bus what comes over a subscriber's socket. It
 // implements [fedmsg.Source].
 type Source struct {
+	cfg      SourceConfig
 	sub      *Sub
 	received *fedmsg.Counters
 	dropped  *fedmsg.Counters
@@ -53,12 +68,12 @@ var (
 // and [Source.Addrs] is known. [Source.Run] must be called to serve and, in the
 // end, to close. logger may be nil.
 func NewSource(cfg SourceConfig, logger *slog.Logger) (*Source, error) {
-	cfg.Socket = cmp.Or(cfg.Socket, "relay_inbound")
-	sub, err := NewSub(SubConfig(cfg), logger)
+	sub, err := NewSub(cfg.sub(), logger)
 	if err != nil {
 		return nil, err
 	}
 	return &Source{
+		cfg:      cfg,
 		sub:      sub,
 		received: fedmsg.NewCounters("messages_received_total", "edge"),
 		dropped:  fedmsg.NewCounters("messages_dropped_total", "edge", "reason"),
@@ -105,6 +120,9 @@ type intake struct {
 func (in *intake) take(frames [][]byte) {
 	in.source.received.Add(1, edge)
 	m, err := decode(frames)
+	if fedmsg.ReasonOf(err) == fedmsg.MissingField && in.source.cfg.SignedOnly && isUnsigned(frames[1]) {
+		err = fedmsg.Refuse(fedmsg.Unsigned, "the message has neither signature nor certificate, and lacks more: %v", err)
+	}
 	if err != nil {
 		s := in.source.sub.socket
 		s.rejected.Add(1, edge, string(fedmsg.ReasonOf(err)))
@@ -141,6 +159,16 @@ func decode(frames [][]byte) (*fedmsg.Message, error) {
 		return nil, fedmsg.RefuseField(fedmsg.TopicMismatch, "topic", "the topic frame says %.80q, the envelope %.80q", frames[0], string(m.Topic))
 	}
 	return m, nil
+}
+
+// isUnsigned reports whether a text that is no whole message lacks a signature.
+func isUnsigned(text []byte) bool {
+	m, err := fedmsg.DecodeHistory(text)
+	if err != nil {
+		return false
+	}
+	fields := m.Fields("signature", "certificate")
+	return fields[0] == nil && fields[1] == nil
 }
 
 func (in *intake) close() {

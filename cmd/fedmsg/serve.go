@@ -1,0 +1,323 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/spf13/cobra"
+
+	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/bus"
+	"github.com/fedora-infra/fedmsg-go/http"
+	"github.com/fedora-infra/fedmsg-go/sqlite"
+	"github.com/fedora-infra/fedmsg-go/x509"
+	"github.com/fedora-infra/fedmsg-go/zmq"
+)
+
+func newServe(env environ) *cobra.Command {
+	var cfg serveConfig
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run a bus",
+		Long: `Run a bus: take messages over ZeroMQ and HTTP, verify them, keep them on disk,
+and hand them on.
+
+Without flags every listener is on this machine alone, and unsigned messages from
+this machine are taken and stamped "verified: none". To open a listener to others,
+give a CA to check signatures with, or name the networks that may speak unsigned.`,
+		Example: `  # a bus for this machine
+  fedmsg serve
+
+  # something to look at
+  fedmsg serve --demo
+
+  # on free ports; the file tells which
+  fedmsg serve --dir /tmp/bus --http 127.0.0.1:0 --relay-inbound tcp://127.0.0.1:0 \
+      --relay-outbound tcp://127.0.0.1:0 --gateway tcp://127.0.0.1:0 --addr-file addr.json
+
+  # open to a network, signatures checked
+  fedmsg serve --relay-inbound tcp://0.0.0.0:2003 --ca ca.crt --crl crl.pem --policy policy.json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg.restrictTopics = cmd.Flags().Changed("topic-prefix") || env.getenv("FEDMSG_TOPIC_PREFIX") != ""
+			return serve(cmd.Context(), env, cfg)
+		},
+	}
+	cfg.flags(cmd.Flags(), env)
+	return cmd
+}
+
+// serve wires the house together and runs it until ctx ends.
+func serve(ctx context.Context, env environ, cfg serveConfig) error {
+	if err := cfg.resolve(env); err != nil {
+		return err
+	}
+	defer cfg.cleanUp()
+	logger := newLogger(env.stderr, cfg.LogFormat, cfg.LogLevel)
+
+	log, err := sqlite.Open(ctx, cfg.log(), logger)
+	if err != nil {
+		return err
+	}
+	window, err := bus.NewWindow(ctx, bus.WindowConfig{}, log)
+	if err != nil {
+		return errors.Join(err, log.Close())
+	}
+	p := &parts{cfg: cfg, env: env, logger: logger, log: log, window: window, meters: fedmsg.Meters{log}}
+	for _, build := range []func(context.Context) error{p.buildGate, p.buildZMQ, p.buildHTTP} {
+		if err := build(ctx); err != nil {
+			return errors.Join(err, log.Close())
+		}
+	}
+	if err := p.announce(ctx); err != nil {
+		return errors.Join(err, log.Close())
+	}
+	defer func() { _, _ = daemon.SdNotify(false, daemon.SdNotifyStopping) }()
+	return bus.Run(ctx,
+		bus.Stage{Name: "sources", Runners: p.sources, Grace: 10 * time.Second},
+		bus.Stage{Name: "sinks", Runners: p.sinks, Grace: 10 * time.Second},
+		bus.Stage{Name: "log", Runners: []bus.Runner{log}, Grace: 20 * time.Second},
+	)
+}
+
+// parts is what serve puts together.
+type parts struct {
+	cfg    serveConfig
+	env    environ
+	logger *slog.Logger
+	log    *sqlite.Log
+	window *bus.Window
+	gate   *bus.Gate
+	policy fedmsg.Policy
+	signer fedmsg.Signer
+	meters fedmsg.Meters
+	bound  map[string]any // what --addr-file tells
+
+	sources, sinks []bus.Runner
+}
+
+// buildGate makes what judges messages: verifier, policy, signer, gate.
+func (p *parts) buildGate(context.Context) error {
+	cfg := bus.GateConfig{MaxAge: p.cfg.MaxAge, MaxSkew: p.cfg.MaxSkew, AllowUnsigned: p.cfg.allowUnsigned, Environments: p.cfg.OnlyEnvironments}
+	if p.cfg.restrictTopics {
+		cfg.TopicPrefix = fedmsg.Topic(p.cfg.TopicPrefix)
+	}
+	var err error
+	if p.policy, err = readPolicy(p.cfg.Policy, p.cfg.Nitpicky); err != nil {
+		return err
+	}
+	if p.cfg.CA != "" {
+		verifier, err := x509.NewVerifier(x509.Config{
+			CA: p.cfg.CA, CRL: p.cfg.CRL, Policy: p.policy, LegacySHA1: p.cfg.LegacySHA1,
+		}, p.logger)
+		if err != nil {
+			return err
+		}
+		cfg.Verifier = verifier
+		p.meters = append(p.meters, verifier)
+		p.sinks = append(p.sinks, verifier) // it watches its files as long as anything is read
+	}
+	if p.cfg.Cert != "" {
+		if p.signer, err = x509.NewSigner(p.cfg.Cert, p.cfg.Key); err != nil {
+			return err
+		}
+	}
+	if p.gate, err = bus.NewGate(cfg, p.window, p.logger); err != nil {
+		return configError{err}
+	}
+	p.meters = append(p.meters, p.gate)
+	if p.cfg.Demo {
+		p.sources = append(p.sources, demoTraffic(p.gate, p.signer, p.cfg.TopicPrefix, p.cfg.Environment, p.logger))
+	}
+	return nil
+}
+
+// buildZMQ makes the ZeroMQ edges: relay and endpoints in, outbound and gateway
+// out.
+func (p *parts) buildZMQ(context.Context) error {
+	p.bound = map[string]any{}
+	if len(p.cfg.RelayInbound)+len(p.cfg.Endpoints) > 0 {
+		source, err := zmq.NewSource(zmq.SourceConfig{
+			Bind: p.cfg.RelayInbound, Connect: p.cfg.Endpoints, SignedOnly: p.cfg.CA != "" && len(p.cfg.allowUnsigned) == 0,
+		}, p.logger)
+		if err != nil {
+			return err
+		}
+		p.bound["relay_inbound"] = one(source.Addrs())
+		p.meters = append(p.meters, source)
+		p.sources = append(p.sources, bus.RunnerFunc(func(ctx context.Context) error { return source.Run(ctx, p.gate) }))
+	}
+	for _, out := range []struct {
+		name  string
+		bind  []string
+		queue int
+	}{{"relay_outbound", p.cfg.RelayOutbound, 0}, {"gateway", p.cfg.Gateway, 10000}} {
+		if len(out.bind) == 0 {
+			continue
+		}
+		pub, err := zmq.NewPub(zmq.PubConfig{Bind: out.bind, Queue: out.queue, Socket: out.name}, p.logger)
+		if err != nil {
+			return err
+		}
+		pump, err := bus.NewPump(bus.PumpConfig{Name: "zmq." + out.name, Live: true}, p.window, p.log, zmq.NewSink(pub), p.logger)
+		if err != nil {
+			return err
+		}
+		p.bound[out.name] = one(pub.Addrs())
+		p.meters = append(p.meters, pub, pump)
+		p.sinks = append(p.sinks, pump, pub)
+	}
+	return nil
+}
+
+// buildHTTP makes the HTTP edge.
+func (p *parts) buildHTTP(context.Context) error {
+	if p.cfg.HTTP == "" {
+		return nil
+	}
+	tokens, err := http.OpenTokens(p.cfg.tokenFile())
+	if err != nil {
+		return err
+	}
+	cfg := p.cfg.http()
+	cfg.Policy, cfg.Signer, cfg.Tokens = p.policy, p.signer, tokens
+	server, err := http.Listen(cfg, struct {
+		*bus.Window
+		fedmsg.Publisher
+	}{p.window, p.gate}, p.meters, p.logger)
+	if err != nil {
+		return err
+	}
+	p.bound["http"] = server.Addr()
+	p.sources = append(p.sources, server)
+	return nil
+}
+
+// announce tells whoever started the bus that it is ready, and where.
+func (p *parts) announce(ctx context.Context) error {
+	state, err := p.log.State(ctx)
+	if err != nil {
+		return err
+	}
+	p.logger.InfoContext(ctx, "the log is open", "dir", p.cfg.Dir, "first", state.First, "last", state.Last, "epoch", state.Epoch)
+	if p.cfg.CA == "" {
+		p.logger.WarnContext(ctx, "signatures are not checked: there is no CA; messages are stamped verified: none", "unsigned_from", p.cfg.allowUnsigned)
+	} else if len(p.cfg.allowUnsigned) > 0 {
+		p.logger.WarnContext(ctx, "unsigned messages are taken from some networks, and stamped verified: none", "unsigned_from", p.cfg.allowUnsigned)
+	}
+	if p.cfg.Demo {
+		demoGreeting(p.env.stdout, fmt.Sprint(p.bound["http"]), fmt.Sprint(p.bound["relay_inbound"]), fmt.Sprint(p.bound["relay_outbound"]))
+		p.sinks = append(p.sinks, demoPrinter(p.window, state.Last, p.env.stdout))
+	}
+	if p.cfg.AddrFile != "" {
+		text, err := json.Marshal(p.bound)
+		if err != nil {
+			return fmt.Errorf("addr file: %w", err)
+		}
+		if err := writeFile(p.cfg.AddrFile, append(text, '\n')); err != nil {
+			return fmt.Errorf("addr file: %w", err)
+		}
+	}
+	if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
+		p.logger.WarnContext(ctx, "systemd was not told that the bus is ready", "err", err)
+	}
+	return nil
+}
+
+// one returns the only element of a list, or the list.
+func one(list []string) any {
+	if len(list) == 1 {
+		return list[0]
+	}
+	return list
+}
+
+// writeFile writes a file so that a reader sees all of it or nothing.
+func writeFile(name string, data []byte) error {
+	tmp, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name())
+	if _, err := tmp.Write(data); err != nil {
+		return errors.Join(err, tmp.Close())
+	}
+	if err := errors.Join(tmp.Chmod(0o644), tmp.Close()); err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), name)
+}
+
+// readPolicy reads a routing policy: a JSON object of topics and lists of names.
+func readPolicy(file string, nitpicky bool) (fedmsg.Policy, error) {
+	policy := fedmsg.Policy{Nitpicky: nitpicky}
+	if file == "" {
+		return policy, nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return policy, configError{fmt.Errorf("policy: %w", err)}
+	}
+	if err := json.Unmarshal(text, &policy.Routing); err != nil {
+		return policy, configError{&fedmsg.HintError{
+			Err:  fmt.Errorf("policy: %s: %w", file, err),
+			Hint: `it is a JSON object of topics and lists of names: {"org.example.prod.git.receive": ["git01.example.org"]}`,
+		}}
+	}
+	return policy, nil
+}
+
+// newLogger makes the program's logger.
+func newLogger(w io.Writer, format, level string) *slog.Logger {
+	var l slog.Level
+	_ = l.UnmarshalText([]byte(level)) // checked by resolve
+	opts := &slog.HandlerOptions{Level: l}
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(w, opts))
+	}
+	return slog.New(slog.NewTextHandler(w, opts))
+}
+
+// stateDir finds where the bus keeps its files: the flag, what systemd gives,
+// the user's state directory.
+func stateDir(flag string, env environ) (string, error) {
+	if dir := cmp.Or(flag, env.getenv("FEDMSG_DIR"), env.getenv("STATE_DIRECTORY")); dir != "" {
+		return dir, nil
+	}
+	if xdg := env.getenv("XDG_STATE_HOME"); filepath.IsAbs(xdg) {
+		return filepath.Join(xdg, "fedmsg"), nil
+	}
+	if home := env.getenv("HOME"); home != "" {
+		return filepath.Join(home, ".local", "state", "fedmsg"), nil
+	}
+	return "", configError{&fedmsg.HintError{
+		Err:  errors.New("no directory for the log: neither STATE_DIRECTORY nor XDG_STATE_HOME nor HOME is set"),
+		Hint: "name one with --dir",
+	}}
+}
+
+// isLoopback reports whether a listener at host:port or tcp://host:port is
+// reachable from this machine alone.
+func isLoopback(addr string) bool {
+	host, _, err := net.SplitHostPort(strings.TrimPrefix(addr, "tcp://"))
+	if err != nil {
+		return false
+	}
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}
