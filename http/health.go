@@ -1,0 +1,42 @@
+package http
+
+import (
+	"errors"
+	nethttp "net/http"
+
+	fedmsg "github.com/fedora-infra/fedmsg-go"
+)
+
+// health says that the process is alive, and nothing more.
+func health(w nethttp.ResponseWriter, _ *nethttp.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = w.Write([]byte("ok\n"))
+}
+
+// ready says whether the bus takes messages; if not, 503 with the reason. What
+// went wrong in full is in the log: anybody may ask here.
+func (s *Server) ready(w nethttp.ResponseWriter, r *nethttp.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	state, err := s.bus.State(r.Context())
+	err = errors.Join(err, state.Problem)
+	switch {
+	case s.ending.Load():
+		s.notReady(w, fedmsg.LogUnavailable, "the server is stopping")
+	case fedmsg.ReasonOf(err) == fedmsg.StorageFull:
+		s.notReady(w, fedmsg.StorageFull, "the log has too little space left; reading goes on")
+	case err != nil:
+		s.notReady(w, fedmsg.LogUnavailable, "the log does not take messages")
+	default:
+		writeJSON(w, nethttp.StatusOK, map[string]any{
+			"status": "ready", "epoch": state.Epoch, "first": state.First, "last": state.Last,
+		})
+	}
+}
+
+func (s *Server) notReady(w nethttp.ResponseWriter, code fedmsg.Reason, detail string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", "1")
+	status := nethttp.StatusServiceUnavailable
+	writeJSON(w, status, problem{Type: "about:blank", Title: nethttp.StatusText(status), Status: status, Code: code, Detail: detail})
+}

@@ -1,0 +1,160 @@
+package http
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	nethttp "net/http"
+	"strconv"
+
+	fedmsg "github.com/fedora-infra/fedmsg-go"
+)
+
+// Limits of a page of messages.
+const (
+	defaultLimit = 100
+	maxLimit     = 1000
+	// pageBytes is the size from which on a page gets no more messages.
+	pageBytes = 4 << 20
+	// maxSteps is how often the log is asked for one page; who wants more comes
+	// again with next.
+	maxSteps = 64
+)
+
+// appendElement appends an entry as JSON, in one line of ASCII but for a name in
+// verified.
+func appendElement(dst []byte, e fedmsg.Entry) []byte {
+	dst = append(dst, `{"seq":`...)
+	dst = strconv.AppendUint(dst, uint64(e.Seq), 10)
+	dst = append(dst, `,"at":"`...)
+	dst = e.At.UTC().AppendFormat(dst, "2006-01-02T15:04:05.000000Z")
+	dst = append(dst, `","verified":`...)
+	verified, err := json.Marshal(e.Verified)
+	if err != nil {
+		panic(err) // cannot be: a string
+	}
+	dst = append(append(dst, verified...), `,"message":`...)
+	return append(append(dst, e.Message.Compact()...), '}')
+}
+
+// public lets pages of other sites read an answer, without credentials.
+func public(w nethttp.ResponseWriter) {
+	w.Header().Set("Access-Control-Allow-Origin", "*")
+	w.Header().Set("Cache-Control", "no-store")
+}
+
+// messages answers with a page of the log.
+func (s *Server) messages(w nethttp.ResponseWriter, r *nethttp.Request) {
+	public(w)
+	body, err := func() ([]byte, error) {
+		values, err := readQuery(r, "after", "limit", "topic")
+		if err != nil {
+			return nil, err
+		}
+		after, err := number(values, "after", 0, 0, math.MaxInt64)
+		if err != nil {
+			return nil, err
+		}
+		limit, err := number(values, "limit", defaultLimit, 1, maxLimit)
+		if err != nil {
+			return nil, err
+		}
+		want, err := topics(values)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := s.identify(r); err != nil {
+			return nil, err
+		}
+		return s.page(r.Context(), fedmsg.Seq(after), int(limit), want)
+	}()
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	writeBytes(w, body)
+}
+
+// page makes the body of a page. It holds fewer messages than asked for if they
+// are large, or far apart; next says where to go on.
+func (s *Server) page(ctx context.Context, after fedmsg.Seq, limit int, want []fedmsg.Pattern) ([]byte, error) {
+	body := append(make([]byte, 0, 64<<10), `{"messages":[`...)
+	found := 0
+	step := 32 // a message may have a megabyte
+	for range maxSteps {
+		entries, next, err := s.bus.Page(ctx, after, min(step, limit-found), want...)
+		if err != nil {
+			return nil, s.pageError(ctx, after, err)
+		}
+		for _, e := range entries {
+			if found > 0 {
+				body = append(body, ',')
+			}
+			body = appendElement(body, e)
+			found++
+			if len(body) > pageBytes {
+				next = e.Seq
+				break
+			}
+		}
+		done := next == after || found >= limit || len(body) > pageBytes
+		after = next
+		if done {
+			break
+		}
+		if len(body) < pageBytes/8 {
+			step = maxLimit
+		}
+	}
+	s.delivered.Add(uint64(found), edge)
+	body = append(body, `],"next":`...)
+	return append(strconv.AppendUint(body, uint64(after), 10), '}', '\n'), nil
+}
+
+// pageError says what a reader can do about an error of the log.
+func (s *Server) pageError(ctx context.Context, after fedmsg.Seq, err error) error {
+	if errors.Is(err, fedmsg.ErrInvalid) {
+		return fedmsg.RefuseField(badQuery, "after", "parameter %q: %d is beyond the end of the log", "after", after)
+	}
+	if !errors.Is(err, fedmsg.ErrTooOld) {
+		return err
+	}
+	state, stateErr := s.bus.State(ctx)
+	if stateErr != nil {
+		return fmt.Errorf("state of the log: %w", stateErr)
+	}
+	return trimmed{state.First}
+}
+
+// message answers with one message, by its ID.
+func (s *Server) message(w nethttp.ResponseWriter, r *nethttp.Request) {
+	public(w)
+	e, err := func() (fedmsg.Entry, error) {
+		if _, err := readQuery(r); err != nil {
+			return fedmsg.Entry{}, err
+		}
+		if _, err := s.identify(r); err != nil {
+			return fedmsg.Entry{}, err
+		}
+		id := r.PathValue("id")
+		if fedmsg.ValidateID(id) != nil {
+			return fedmsg.Entry{}, fedmsg.ErrNotFound
+		}
+		return s.bus.Find(r.Context(), id)
+	}()
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	s.delivered.Add(1, edge)
+	writeBytes(w, append(appendElement(nil, e), '\n'))
+}
+
+// writeBytes answers with JSON that is made already.
+func writeBytes(w nethttp.ResponseWriter, body []byte) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	_, _ = w.Write(body) // if the peer is gone, nobody is left to tell
+}
