@@ -14,14 +14,17 @@ import (
 	"errors"
 	"math/big"
 	"strings"
-	"time"
 	"unicode"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 )
 
-// minBits is the smallest RSA key that is not weak.
-const minBits = 2048
+const (
+	// minBits is the smallest RSA key that is not weak.
+	minBits = 2048
+	// minLegacyBits is what the old deployment used, and what crypto/rsa takes.
+	minLegacyBits = 1024
+)
 
 // hashOf returns the hash of an RSA signature algorithm, and whether it is one
 // that nobody should use any more.
@@ -39,16 +42,25 @@ func hashOf(alg x509.SignatureAlgorithm) (h crypto.Hash, weak, ok bool) {
 	return 0, false, false
 }
 
-// checkSigned checks that key signed text. Weak says that old algorithms and
-// short keys will do.
-func checkSigned(key any, alg x509.SignatureAlgorithm, text, signature []byte, weak bool) error {
+// isWeak reports whether a key is too short; legacy lets shorter ones pass.
+func isWeak(key *rsa.PublicKey, legacy bool) bool {
+	if legacy {
+		return key.N.BitLen() < minLegacyBits
+	}
+	return key.N.BitLen() < minBits
+}
+
+// checkSigned checks that a CA's key signed text: a certificate or a revocation
+// list, less its signature. Legacy says that old algorithms and short keys will
+// do.
+func checkSigned(key any, alg x509.SignatureAlgorithm, text, signature []byte, legacy bool) error {
 	k, ok := key.(*rsa.PublicKey)
 	hash, old, known := hashOf(alg)
 	if !ok || !known {
 		return fedmsg.Refuse(fedmsg.CertUntrusted, "the CA's key or signature algorithm (%s) is not supported; RSA with SHA-256 is", alg)
 	}
-	if !weak && (old || k.N.BitLen() < minBits) {
-		return fedmsg.Refuse(fedmsg.CertWeak, "%s with a key of %d bits is too weak; old deployments can allow it with legacy_sha1_certs", alg, k.N.BitLen())
+	if old && !legacy || isWeak(k, legacy) {
+		return fedmsg.Refuse(fedmsg.CertWeak, "%s with a key of %d bits is too weak; legacy_sha1_certs allows what old deployments used", alg, k.N.BitLen())
 	}
 	h := hash.New()
 	h.Write(text)
@@ -58,69 +70,122 @@ func checkSigned(key any, alg x509.SignatureAlgorithm, text, signature []byte, w
 	return nil
 }
 
-// firstPEM returns the first block of a type in PEM text.
-func firstPEM(text []byte, kind string) (*pem.Block, []byte, error) {
+// firstPEM returns the first block of a kind in PEM text, and what follows it. A
+// broken block before it is an error, as it is to OpenSSL; encoding/pem alone
+// would step over it.
+func firstPEM(text []byte, kinds ...string) (*pem.Block, []byte, error) {
 	for {
 		block, rest := pem.Decode(text)
 		if block == nil {
-			return nil, nil, errors.New("no PEM block " + kind)
+			return nil, nil, errors.New("no PEM block " + kinds[0])
 		}
-		if block.Type == kind {
-			return block, rest, nil
+		if bytes.Count(text[:len(text)-len(rest)], []byte("-----BEGIN ")) > 1 {
+			return nil, nil, errors.New("a broken PEM block before " + kinds[0])
+		}
+		for _, kind := range kinds {
+			if block.Type == kind {
+				return block, rest, nil
+			}
 		}
 		text = rest
 	}
 }
 
-// parseLeaf reads the certificate that came in a message. In strict reading
-// there is one, and nothing else.
+// parseCertificate reads the first certificate in PEM text.
+func parseCertificate(text []byte) (*x509.Certificate, *pem.Block, error) {
+	block, _, err := firstPEM(text, "CERTIFICATE", "X509 CERTIFICATE") // the second is OpenSSL's old name
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := parseDER(block.Bytes)
+	return c, block, err
+}
+
+// parseDER is [x509.ParseCertificate] for old certificates too: some CAs drew
+// serial numbers without regard to the sign, and crypto/x509 refuses those.
+func parseDER(der []byte) (*x509.Certificate, error) {
+	c, err := x509.ParseCertificate(der)
+	if err == nil {
+		return c, nil
+	}
+	var head struct {
+		TBS struct {
+			Raw     asn1.RawContent
+			Version int `asn1:"optional,explicit,default:0,tag:0"`
+			Serial  *big.Int
+		}
+	}
+	if _, err2 := asn1.Unmarshal(der, &head); err2 != nil || head.TBS.Serial.Sign() >= 0 {
+		return nil, err
+	}
+	negative, err2 := asn1.Marshal(head.TBS.Serial)
+	if err2 != nil || len(negative) > 2+0x7f {
+		return nil, err
+	}
+	positive := bytes.Clone(negative)
+	positive[2] = 0x7f
+	// The serial number is the first INTEGER but for the version, which is positive.
+	c, err = x509.ParseCertificate(bytes.Replace(der, negative, positive, 1))
+	if err != nil {
+		return nil, err
+	}
+	c.Raw, c.RawTBSCertificate, c.SerialNumber = der, head.TBS.Raw, head.TBS.Serial
+	return c, nil
+}
+
+// parseLeaf reads the certificate that came in a message. In strict reading the
+// text is one certificate and nothing else.
 func parseLeaf(text []byte, strict bool) (*x509.Certificate, error) {
 	if strict {
-		if bytes.Contains(text, []byte("PRIVATE KEY")) {
-			return nil, fedmsg.RefuseField(fedmsg.BadCert, "certificate", "holds a private key; that key must be replaced")
+		const begin = "-----BEGIN "
+		switch text := bytes.TrimSpace(text); {
+		case bytes.Contains(text, []byte("PRIVATE KEY")):
+			return nil, fedmsg.RefuseField(fedmsg.BadCert, "certificate", "holds a private key, which everybody can now read: replace that key")
+		case !bytes.HasPrefix(text, []byte(begin+"CERTIFICATE-----\n")) && !bytes.HasPrefix(text, []byte(begin+"CERTIFICATE-----\r\n")):
+			return nil, fedmsg.RefuseField(fedmsg.BadCert, "certificate", "does not begin with a PEM certificate")
+		case bytes.Count(text, []byte(begin)) > 1:
+			return nil, fedmsg.RefuseField(fedmsg.BadCert, "certificate", "holds more than one certificate")
 		}
-		if !bytes.HasPrefix(bytes.TrimSpace(text), []byte("-----BEGIN CERTIFICATE-----")) {
-			return nil, fedmsg.RefuseField(fedmsg.BadCert, "certificate", "is no PEM certificate")
+		block, rest := pem.Decode(text)
+		if block == nil || len(block.Headers) > 0 || len(bytes.TrimSpace(rest)) > 0 {
+			return nil, fedmsg.RefuseField(fedmsg.BadCert, "certificate", "is not one PEM certificate and nothing else")
 		}
 	}
-	block, rest, err := firstPEM(text, "CERTIFICATE")
+	c, _, err := parseCertificate(text)
 	if err != nil {
-		return nil, fedmsg.RefuseField(fedmsg.BadCert, "certificate", "is no PEM certificate")
-	}
-	if strict && len(bytes.TrimSpace(rest)) > 0 {
-		return nil, fedmsg.RefuseField(fedmsg.BadCert, "certificate", "holds more than one certificate")
-	}
-	c, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		return nil, fedmsg.RefuseField(fedmsg.BadCert, "certificate", "cannot be parsed")
+		return nil, fedmsg.RefuseField(fedmsg.BadCert, "certificate", "is no PEM certificate that can be read")
 	}
 	return c, nil
 }
 
-// commonNames returns the CNs of a name, in order. Go's own parsing keeps the
-// last one only; the original goes by the first.
-func commonNames(rawSubject []byte) []string {
+// commonNames returns the CNs of a subject, in order, and ok = false if there is
+// one whose text cannot be read. Go's own parsing keeps the last one only; the
+// original goes by the first.
+func commonNames(rawSubject []byte) (names []string, ok bool) {
 	var subject pkix.RDNSequence
 	if _, err := asn1.Unmarshal(rawSubject, &subject); err != nil {
-		return nil
+		return nil, false
 	}
-	var names []string
 	for _, set := range subject {
 		for _, attribute := range set {
 			if attribute.Type.Equal(asn1.ObjectIdentifier{2, 5, 4, 3}) {
-				if name, ok := attribute.Value.(string); ok {
-					names = append(names, name)
+				name, ok := attribute.Value.(string)
+				if !ok {
+					return nil, false
 				}
+				names = append(names, name)
 			}
 		}
 	}
-	return names
+	return names, true
 }
 
 // signerName returns the name that policy knows a certificate by.
 func signerName(c *x509.Certificate, strict bool) (string, error) {
-	names := commonNames(c.RawSubject)
+	names, ok := commonNames(c.RawSubject)
 	switch {
+	case !ok:
+		return "", fedmsg.RefuseField(fedmsg.CertBadCN, "certificate", "its subject has a CN that is no text")
 	case len(names) == 0:
 		return "", fedmsg.RefuseField(fedmsg.CertNoCN, "certificate", "its subject has no CN")
 	case !strict:
@@ -131,82 +196,4 @@ func signerName(c *x509.Certificate, strict bool) (string, error) {
 		return "", fedmsg.RefuseField(fedmsg.CertBadCN, "certificate", "its CN %q is empty or holds control characters", names[0])
 	}
 	return names[0], nil
-}
-
-// crl is a revocation list. crypto/x509 reads version 2 only; OpenSSL writes
-// version 1 unless told otherwise.
-type crl struct {
-	thisUpdate, nextUpdate time.Time
-	revoked                map[string]bool // serial numbers, decimal
-	err                    error           // it proves nothing: not signed by the CA
-}
-
-// certificateList is RFC 5280's CertificateList.
-type certificateList struct {
-	TBS       tbsCertList
-	Algorithm pkix.AlgorithmIdentifier
-	Signature asn1.BitString
-}
-
-type tbsCertList struct {
-	Raw        asn1.RawContent
-	Version    int `asn1:"optional,default:0"`
-	Signature  pkix.AlgorithmIdentifier
-	Issuer     asn1.RawValue
-	ThisUpdate time.Time
-	NextUpdate time.Time `asn1:"optional"`
-	Revoked    []struct {
-		Serial     *big.Int
-		Time       time.Time
-		Extensions []pkix.Extension `asn1:"optional"`
-	} `asn1:"optional"`
-	Extensions []pkix.Extension `asn1:"tag:0,optional,explicit"`
-}
-
-// algorithms are the signature algorithms that a list may have.
-var algorithms = map[string]x509.SignatureAlgorithm{
-	"1.2.840.113549.1.1.5":  x509.SHA1WithRSA,
-	"1.2.840.113549.1.1.11": x509.SHA256WithRSA,
-	"1.2.840.113549.1.1.12": x509.SHA384WithRSA,
-	"1.2.840.113549.1.1.13": x509.SHA512WithRSA,
-}
-
-// parseCRL reads the first list in PEM text, and checks who signed it.
-func parseCRL(text []byte, ca *x509.Certificate, weak bool) (*crl, error) {
-	block, _, err := firstPEM(text, "X509 CRL")
-	if err != nil {
-		return nil, err
-	}
-	var list certificateList
-	if rest, err := asn1.Unmarshal(block.Bytes, &list); err != nil {
-		return nil, err
-	} else if len(rest) > 0 {
-		return nil, errors.New("text behind the revocation list")
-	}
-	l := &crl{
-		thisUpdate: list.TBS.ThisUpdate, nextUpdate: list.TBS.NextUpdate,
-		revoked: make(map[string]bool, len(list.TBS.Revoked)),
-	}
-	for _, r := range list.TBS.Revoked {
-		l.revoked[r.Serial.String()] = true
-	}
-	if !bytes.Equal(list.TBS.Issuer.FullBytes, ca.RawSubject) {
-		l.err = fedmsg.Refuse(fedmsg.CRLUntrusted, "the revocation list is of another CA")
-	} else if err := checkSigned(ca.PublicKey, algorithms[list.Algorithm.Algorithm.String()], list.TBS.Raw, list.Signature.RightAlign(), weak); err != nil {
-		l.err = fedmsg.Refuse(fedmsg.CRLUntrusted, "the revocation list: %v", err)
-	}
-	return l, nil
-}
-
-// check judges a list at a time.
-func (l *crl) check(at time.Time, grace time.Duration) error {
-	switch {
-	case l.err != nil:
-		return l.err
-	case at.Before(l.thisUpdate):
-		return fedmsg.Refuse(fedmsg.CRLUntrusted, "the revocation list is of the future: %s", l.thisUpdate.UTC().Format(time.RFC3339))
-	case !l.nextUpdate.IsZero() && !at.Before(l.nextUpdate.Add(grace)):
-		return fedmsg.Refuse(fedmsg.CRLExpired, "the revocation list should have been replaced by %s", l.nextUpdate.UTC().Format(time.RFC3339))
-	}
-	return nil
 }

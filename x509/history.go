@@ -2,7 +2,8 @@ package x509
 
 import (
 	"bytes"
-	"encoding/json"
+	"iter"
+	"math"
 	"strconv"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
@@ -26,32 +27,64 @@ func FixDatagrepper(m *fedmsg.Message) (*fedmsg.Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	members, err := fedmsg.DecodeObject(canonical)
-	if err != nil {
-		return nil, err
-	}
 	out := []byte{'{'}
-	for _, member := range members {
-		switch member.Name {
-		case "source_name", "source_version":
+	for name, value := range members(canonical) {
+		switch string(name) {
+		case `"source_name"`, `"source_version"`:
 			continue
-		case "headers":
-			if text := string(member.JSON); text == "{}" || text == "null" {
+		case `"headers"`:
+			if text := string(value); text == "{}" || text == "null" {
 				continue
 			}
-		case "timestamp":
-			if f, err := strconv.ParseFloat(string(member.JSON), 64); err == nil && bytes.ContainsAny(member.JSON, ".eE") {
-				member.JSON = strconv.AppendInt(nil, int64(f), 10)
+		case `"timestamp"`:
+			// Not for integers: they may have more digits than a float.
+			if f, err := strconv.ParseFloat(string(value), 64); err == nil && bytes.ContainsAny(value, ".eIN") {
+				value = strconv.AppendFloat(nil, math.Trunc(f), 'f', 0, 64)
 			}
 		}
 		if len(out) > 1 {
 			out = append(out, ',')
 		}
-		name, err := json.Marshal(member.Name)
-		if err != nil {
-			return nil, err
-		}
-		out = append(append(append(out, name...), ':'), member.JSON...)
+		out = append(append(append(out, name...), ':'), value...)
 	}
 	return fedmsg.DecodeHistory(append(out, '}'))
+}
+
+// members yields the names, with their quotes, and the values of a JSON object
+// in canonical form, as they are spelled: also NaN and half surrogate pairs, which
+// fedmsg.DecodeObject refuses.
+func members(object []byte) iter.Seq2[[]byte, []byte] {
+	return func(yield func([]byte, []byte) bool) {
+		for rest := object[1:]; len(rest) > 1; {
+			n := valueLength(rest)
+			name := rest[:n]
+			rest = rest[n+1:] // the colon
+			n = valueLength(rest)
+			if !yield(name, rest[:n]) {
+				return
+			}
+			rest = bytes.TrimPrefix(rest[n:], []byte{','})
+		}
+	}
+}
+
+// valueLength returns where the value that text begins with ends.
+func valueLength(text []byte) int {
+	depth, quoted := 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case depth == 0 && (c == ',' || c == ':' || c == '}'):
+			return i
+		case c == '{' || c == '[':
+			depth++
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return len(text)
 }

@@ -52,11 +52,7 @@ func IssueCRL(caCert, caKey []byte, validity time.Duration, revoked ...[]byte) (
 	now := time.Now()
 	list := &x509.RevocationList{Number: big.NewInt(now.UnixNano()), ThisUpdate: now.Add(-time.Minute), NextUpdate: now.Add(validity)}
 	for _, text := range revoked {
-		block, _, err := firstPEM(text, "CERTIFICATE")
-		if err != nil {
-			return nil, fmt.Errorf("x509: revoke: %w", err)
-		}
-		c, err := x509.ParseCertificate(block.Bytes)
+		c, _, err := parseCertificate(text)
 		if err != nil {
 			return nil, fmt.Errorf("x509: revoke: %w", err)
 		}
@@ -91,11 +87,7 @@ func issue(template, parent *x509.Certificate, key, signer *rsa.PrivateKey) (cer
 }
 
 func readCA(caCert, caKey []byte) (*x509.Certificate, *rsa.PrivateKey, error) {
-	block, _, err := firstPEM(caCert, "CERTIFICATE")
-	if err != nil {
-		return nil, nil, fmt.Errorf("x509: CA: %w", err)
-	}
-	ca, err := x509.ParseCertificate(block.Bytes)
+	ca, _, err := parseCertificate(caCert)
 	if err != nil {
 		return nil, nil, fmt.Errorf("x509: CA: %w", err)
 	}

@@ -1,20 +1,17 @@
 package x509
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto"
 	"crypto/rsa"
 	"crypto/sha1"
-	"crypto/sha256"
-	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -37,12 +34,13 @@ type Config struct {
 	// Policy says which CN may sign for which topic.
 	Policy fedmsg.Policy
 
-	// Backends are the values of the field crypto that are accepted. This
-	// package can verify "x509", the default.
+	// Backends are the values of the field crypto that are accepted, of "x509" and
+	// "gpg". Messages of the second are refused by this package in any case.
+	// Default: x509.
 	Backends []string
 
 	// LegacySHA1 accepts certificates and lists signed with SHA-1, and keys of
-	// less than 2048 bits.
+	// less than 2048 bits, down to 1024.
 	LegacySHA1 bool
 
 	// Faithful gives the verdict of fedmsg 1.x, accidents included. For history;
@@ -56,6 +54,47 @@ type Config struct {
 	// [time.Now].
 	Clock func() time.Time
 }
+
+// Validate reports everything that is wrong with c, joined, or nil.
+func (c Config) Validate() error {
+	var errs []error
+	if c.CA == "" {
+		errs = append(errs, errors.New("ca: required"))
+	}
+	for _, b := range c.Backends {
+		if b != backendX509 && b != backendGPG {
+			errs = append(errs, fmt.Errorf("backends: %q is neither x509 nor gpg", b))
+		}
+	}
+	if c.CRLGrace < 0 {
+		errs = append(errs, fmt.Errorf("crl-grace: must not be negative, is %s", c.CRLGrace))
+	}
+	if c.ReloadEvery < 0 {
+		errs = append(errs, fmt.Errorf("reload-every: must not be negative, is %s", c.ReloadEvery))
+	}
+	return errors.Join(errs...)
+}
+
+func (c Config) withDefaults() Config {
+	c.ReloadEvery = cmp.Or(c.ReloadEvery, reloadEvery)
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	if len(c.Backends) == 0 {
+		c.Backends = []string{backendX509}
+	}
+	return c
+}
+
+// The values of the field crypto.
+const (
+	backendX509 = "x509"
+	backendGPG  = "gpg"
+)
+
+// reloadEvery is how often files are looked at for changes: revocation is to
+// work within seconds, and two calls of stat cost nothing.
+const reloadEvery = 5 * time.Second
 
 // Verdict is what a good signature proves.
 type Verdict struct {
@@ -80,36 +119,25 @@ type Verifier struct {
 
 var _ fedmsg.Verifier = (*Verifier)(nil)
 
-// trust is what one reading of the files gave.
-type trust struct {
-	ca     *x509.Certificate
-	crl    *crl  // nil without one
-	crlErr error // the list that was asked for cannot be had
-	caErr  error // the CA itself proves nothing
-	stamps [2]stamp
-	leaves cache
-}
-
-// NewVerifier reads the files. A CA that cannot be read is an error; a CRL that
-// cannot is logged, and then nothing passes. logger may be nil.
+// NewVerifier reads the files. A CA that cannot be used is an error with a hint,
+// and a refusal if it can be read; a CRL that cannot be used is logged, and then
+// nothing passes. logger may be nil. Run must be called to take note of changed
+// files.
 func NewVerifier(cfg Config, logger *slog.Logger) (*Verifier, error) {
-	cfg.ReloadEvery = cmp.Or(cfg.ReloadEvery, 5*time.Second)
-	if cfg.Clock == nil {
-		cfg.Clock = time.Now
-	}
-	if len(cfg.Backends) == 0 {
-		cfg.Backends = []string{"x509"}
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("x509: %w", err)
 	}
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	v := &Verifier{cfg: cfg, logger: logger, took: fedmsg.NewHistogram("signature_verify_duration_seconds")}
+	v := &Verifier{cfg: cfg.withDefaults(), logger: logger, took: fedmsg.NewHistogram("signature_verify_duration_seconds")}
 	t, err := v.load()
 	if err != nil {
 		return nil, fmt.Errorf("x509: %w", err)
 	}
-	if t.crlErr != nil {
-		logger.Error("the revocation list cannot be used; signed messages are refused", "err", t.crlErr)
+	if err := t.problem(); err != nil {
+		v.failed.Add(1)
+		logger.Error("the revocation list cannot be used; signed messages are refused", "err", err)
 	}
 	v.trust.Store(t)
 	return v, nil
@@ -126,25 +154,25 @@ func (v *Verifier) Verify(ctx context.Context, m *fedmsg.Message) (string, error
 }
 
 // Check judges a message at the time of Config.Clock. The error is a
-// [fedmsg.Refusal].
+// [fedmsg.Refusal]; the verdict is empty then, unless the signature is good and
+// only the policy is against it.
 func (v *Verifier) Check(ctx context.Context, m *fedmsg.Message) (Verdict, error) {
 	return v.CheckAt(ctx, m, v.cfg.Clock())
 }
 
-// CheckAt judges a message as it would have been judged at another time.
-func (v *Verifier) CheckAt(_ context.Context, m *fedmsg.Message, at time.Time) (Verdict, error) {
+// CheckAt judges a message as of another time, such as its own: then certificates
+// must have been valid, and the revocation list must not have ended. Revocation
+// itself counts whenever it came, since who stole a key can date a message back.
+func (v *Verifier) CheckAt(_ context.Context, m *fedmsg.Message, asOf time.Time) (Verdict, error) {
 	defer func(start time.Time) { v.took.Observe(time.Since(start)) }(time.Now())
-	verdict, err := v.authenticate(m, at)
+	verdict, err := v.authenticate(m, asOf)
 	if err != nil {
 		return Verdict{}, err
 	}
-	if err := v.cfg.Policy.Allow(m.Topic, verdict.Signer); err != nil {
-		return Verdict{}, err
-	}
-	return verdict, nil
+	return verdict, v.cfg.Policy.Allow(m.Topic, verdict.Signer)
 }
 
-// ValidateSignedBy judges a message, and whether name signed it; the routing
+// ValidateSignedBy judges a message, and whether name signed it. The routing
 // policy does not matter then.
 func (v *Verifier) ValidateSignedBy(_ context.Context, m *fedmsg.Message, name string) error {
 	verdict, err := v.authenticate(m, v.cfg.Clock())
@@ -155,17 +183,14 @@ func (v *Verifier) ValidateSignedBy(_ context.Context, m *fedmsg.Message, name s
 }
 
 // authenticate finds out who signed.
-func (v *Verifier) authenticate(m *fedmsg.Message, at time.Time) (Verdict, error) {
+func (v *Verifier) authenticate(m *fedmsg.Message, asOf time.Time) (Verdict, error) {
 	certificate, signature, err := v.credentials(m)
 	if err != nil {
 		return Verdict{}, err
 	}
 	t := v.trust.Load()
-	if t.caErr != nil {
-		return Verdict{}, t.caErr
-	}
-	l := t.leaves.get(sha256.Sum256(certificate), func() *leaf { return v.newLeaf(t, certificate) })
-	if err := t.judge(l, at, v.cfg.CRLGrace); err != nil {
+	l := t.leaves.get(certificate, func() *leaf { return v.newLeaf(t, certificate) })
+	if err := t.judge(l, asOf, v.cfg.Clock(), v.cfg.CRLGrace); err != nil {
 		return Verdict{}, err
 	}
 	sig, err := DecodeBase64(signature)
@@ -190,16 +215,16 @@ func (v *Verifier) credentials(m *fedmsg.Message) (certificate json.RawMessage, 
 	if rawSignature == nil && rawCertificate == nil {
 		return nil, "", fedmsg.Refuse(fedmsg.Unsigned, "the message has neither signature nor certificate")
 	}
-	backend := "x509"
+	backend := backendX509
 	if rawCrypto != nil {
 		var ok bool
 		if backend, ok = fedmsg.DecodeString(rawCrypto); !ok {
 			return nil, "", fedmsg.RefuseField(fedmsg.CryptoBackend, "crypto", "is no string")
 		}
 	} else if rawCertificate == nil {
-		backend = "gpg" // as the original guesses
+		backend = backendGPG // as the original guesses
 	}
-	if backend != "x509" || !slices.Contains(v.cfg.Backends, backend) {
+	if backend != backendX509 || !slices.Contains(v.cfg.Backends, backend) {
 		return nil, "", fedmsg.RefuseField(fedmsg.CryptoBackend, "crypto", "%q is not accepted here", backend)
 	}
 	if rawSignature == nil {
@@ -213,85 +238,6 @@ func (v *Verifier) credentials(m *fedmsg.Message) (certificate json.RawMessage, 
 		return nil, "", fedmsg.RefuseField(fedmsg.BadField, "signature", "must be a string")
 	}
 	return rawCertificate, signature, nil
-}
-
-// leaf is what a certificate field proved to be. What depends on the time is
-// judged anew at each use.
-type leaf struct {
-	err                 error
-	key                 *rsa.PublicKey
-	name, serial        string
-	notBefore, notAfter time.Time
-}
-
-// newLeaf does all of the chain check that does not depend on the time.
-func (v *Verifier) newLeaf(t *trust, field json.RawMessage) *leaf {
-	fail := func(err error) *leaf { return &leaf{err: err} }
-	dressed, ok := fedmsg.DecodeString(field)
-	if !ok {
-		return fail(fedmsg.RefuseField(fedmsg.BadField, "certificate", "must be a string"))
-	}
-	text, err := DecodeBase64(dressed)
-	if err != nil {
-		return fail(fedmsg.RefuseField(fedmsg.BadCert, "certificate", "is not base64"))
-	}
-	strict := !v.cfg.Faithful
-	c, err := parseLeaf(text, strict)
-	if err != nil {
-		return fail(err)
-	}
-	if !bytes.Equal(c.RawIssuer, t.ca.RawSubject) {
-		return fail(fedmsg.Refuse(fedmsg.CertUntrusted, "the certificate was not issued by the CA"))
-	}
-	if err := checkSigned(t.ca.PublicKey, c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature, v.cfg.LegacySHA1); err != nil {
-		return fail(err)
-	}
-	if len(c.UnhandledCriticalExtensions) > 0 {
-		return fail(fedmsg.Refuse(fedmsg.CertUntrusted, "the certificate has an unknown critical extension"))
-	}
-	if strict && c.IsCA {
-		return fail(fedmsg.Refuse(fedmsg.CertIsCA, "a CA's certificate signs certificates, not messages"))
-	}
-	name, err := signerName(c, strict)
-	if err != nil {
-		return fail(err)
-	}
-	key, ok := c.PublicKey.(*rsa.PublicKey)
-	if !ok {
-		return fail(fedmsg.Refuse(fedmsg.CertKey, "the certificate's key is %s; fedmsg signs with RSA", c.PublicKeyAlgorithm))
-	}
-	if !v.cfg.LegacySHA1 && key.N.BitLen() < minBits {
-		return fail(fedmsg.Refuse(fedmsg.CertWeak, "the certificate's key has %d bits, at least %d are needed", key.N.BitLen(), minBits))
-	}
-	return &leaf{key: key, name: name, serial: c.SerialNumber.String(), notBefore: c.NotBefore, notAfter: c.NotAfter}
-}
-
-// judge does the rest.
-func (t *trust) judge(l *leaf, at time.Time, grace time.Duration) error {
-	switch {
-	case l.err != nil:
-		return l.err
-	case at.After(t.ca.NotAfter) || at.Before(t.ca.NotBefore):
-		return fedmsg.Refuse(fedmsg.CertUntrusted, "the CA's own certificate is not valid at this time")
-	case at.After(l.notAfter):
-		return fedmsg.Refuse(fedmsg.CertExpired, "the certificate of %q ended at %s", l.name, l.notAfter.UTC().Format(time.RFC3339))
-	case at.Before(l.notBefore):
-		return fedmsg.Refuse(fedmsg.CertNotYetValid, "the certificate of %q begins at %s", l.name, l.notBefore.UTC().Format(time.RFC3339))
-	case t.crlErr != nil:
-		return t.crlErr
-	case t.crl == nil:
-		return nil
-	}
-	if err := t.crl.check(at, grace); err != nil {
-		return err
-	}
-	if t.crl.revoked[t.ca.SerialNumber.String()] {
-		return fedmsg.Refuse(fedmsg.CertRevoked, "the CA's own certificate is revoked")
-	}
-	if t.crl.revoked[l.serial] {
-		return fedmsg.Refuse(fedmsg.CertRevoked, "the certificate of %q is revoked", l.name)
-	}
-	return nil
 }
 
 // Loads returns how often the files were read.
@@ -315,49 +261,4 @@ func (v *Verifier) Samples() iter.Seq[fedmsg.Sample] {
 			}
 		}
 	})}.Samples()
-}
-
-// cacheSize bounds how many certificates are remembered: twice as many, since
-// there are two generations.
-const cacheSize = 2048
-
-// cache remembers the leaves of one trust, good and bad. When the young
-// generation is full it becomes the old one; what is still used comes back.
-type cache struct {
-	mu         sync.Mutex
-	young, old map[[sha256.Size]byte]*leaf
-}
-
-func (c *cache) get(key [sha256.Size]byte, fresh func() *leaf) *leaf {
-	c.mu.Lock()
-	l, ok := c.young[key]
-	if !ok {
-		if l, ok = c.old[key]; ok {
-			c.put(key, l)
-		}
-	}
-	c.mu.Unlock()
-	if ok {
-		return l
-	}
-	l = fresh()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.put(key, l)
-	return l
-}
-
-func (c *cache) put(key [sha256.Size]byte, l *leaf) {
-	if c.young == nil || len(c.young) >= cacheSize {
-		c.young, c.old = make(map[[sha256.Size]byte]*leaf), c.young
-	}
-	c.young[key] = l
-}
-
-// caError says what a CA file should be.
-func caError(file string, err error) error {
-	return &fedmsg.HintError{
-		Err:  fmt.Errorf("ca: %s: %w", file, err),
-		Hint: "it must be a PEM file whose first certificate is a self-signed root",
-	}
 }
