@@ -202,6 +202,13 @@ func (l *Log) enqueue(r *request) error {
 	return nil
 }
 
+// waiting returns how many requests wait.
+func (l *Log) waiting() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.queue)
+}
+
 // nudge wakes the writer.
 func (l *Log) nudge() {
 	select {

@@ -74,9 +74,20 @@ func BenchmarkAppend(b *testing.B) {
 			b.ReportMetric(rate, "msgs/s")
 			b.ReportMetric(floorRate, "floor-msgs/s")
 			b.ReportMetric(rate/floorRate, "ratio")
+			b.ReportMetric(float64(ours)/float64(commits(log)), "msgs/commit")
 			b.ReportMetric(0, "ns/op") // a turn is no unit; hide it
 		})
 	}
+}
+
+// commits counts the transactions of a log.
+func commits(log *sqlite.Log) uint64 {
+	for s := range log.Samples() {
+		if s.Name == "log_sync_duration_seconds" {
+			return s.Buckets.Count
+		}
+	}
+	return 0
 }
 
 // publish has publishers append from the stock for a while, and returns how many
@@ -111,4 +122,36 @@ func publish(b testing.TB, log *sqlite.Log, stock []*fedmsg.Message, publishers 
 	}
 	wg.Wait()
 	return next
+}
+
+// BenchmarkPage reads a log of 200,000 messages of 1 kB from the start.
+func BenchmarkPage(b *testing.B) {
+	log := open(b, sqlite.Config{})
+	const total, batch = 200_000, 1000
+	for i := 0; i < total; i += batch {
+		entries := make([]fedmsg.Entry, batch)
+		for j, m := range messages(b, batch) {
+			entries[j] = fedmsg.Entry{Verified: fedmsg.Unverified, Message: m}
+		}
+		if r := log.Append(b.Context(), entries...)[batch-1]; r.Err != nil {
+			b.Fatal(r.Err)
+		}
+	}
+	for _, want := range [][]fedmsg.Pattern{nil, {"org.fedoraproject.#"}, {"org.example.none"}} {
+		b.Run(fmt.Sprintf("want=%q", want), func(b *testing.B) {
+			var seen int
+			for b.Loop() {
+				for after := fedmsg.Seq(0); after < total; {
+					_, next, err := log.Page(b.Context(), after, 1000, want...)
+					if err != nil || next == after {
+						b.Fatalf("Page(%d) = next %d, %v", after, next, err)
+					}
+					seen += int(next - after)
+					after = next
+				}
+			}
+			b.ReportMetric(float64(seen)/b.Elapsed().Seconds(), "msgs/s")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
 }

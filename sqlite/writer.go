@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
@@ -22,6 +23,9 @@ type writer struct {
 	runFailed time.Time // when a run of IDs could not be stored
 
 	journal journal
+
+	expected int           // how many requests the next group may have
+	took     time.Duration // by the last commit
 }
 
 // An answer is what the writer found for one item, until the commit decides.
@@ -41,10 +45,12 @@ func (w *writer) run() {
 		if time.Since(w.tended) >= time.Second {
 			w.tend(ctx)
 		}
+		w.gather()
 		group, closing := w.log.take()
 		switch {
 		case len(group) > 0:
 			w.serve(ctx, group)
+			w.expected = len(group) + w.log.waiting()
 			w.keepUp(ctx)
 			continue
 		case closing:
@@ -56,6 +62,29 @@ func (w *writer) run() {
 		case result := <-w.journal.results:
 			w.checkpointed(ctx, result)
 		case <-tick.C:
+		}
+	}
+}
+
+// gather waits a little for who has just got a receipt and comes with the next
+// message. Without it publishers fall into two halves, of which one waits while
+// the other is served, and each write to the disk is shared by half of them.
+func (w *writer) gather() {
+	const pause = 50 * time.Microsecond // after so long nobody is on the way
+	seen := w.log.waiting()
+	if seen == 0 || seen >= w.expected || w.expected < 3 {
+		return
+	}
+	start := time.Now()
+	grown := start
+	for now := start; now.Sub(start) < w.took/4 && now.Sub(grown) < pause; now = time.Now() {
+		runtime.Gosched()
+		n := w.log.waiting()
+		if n >= w.expected {
+			return
+		}
+		if n > seen {
+			seen, grown = n, now
 		}
 	}
 }
@@ -222,7 +251,8 @@ func (w *writer) transact(work func() error) error {
 	if err == nil {
 		start := time.Now()
 		if err = w.c.exec("COMMIT"); err == nil {
-			w.log.syncs.Observe(time.Since(start))
+			w.took = time.Since(start)
+			w.log.syncs.Observe(w.took)
 			return nil
 		}
 		err = fmt.Errorf("commit: %w", err)
