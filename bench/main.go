@@ -42,6 +42,7 @@ var parts = []part{
 
 func main() {
 	publisher := flag.Int("publisher", -1, "be the publisher of the part fanout, with that many messages queued for a subscriber at most")
+	program := flag.String("program", "", "measure this `FILE` instead of building cmd/fedmsg, an older release perhaps")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -49,7 +50,7 @@ func main() {
 	if *publisher >= 0 {
 		err = bePublisher(ctx, *publisher, os.Stdin, os.Stdout)
 	} else {
-		err = run(ctx, flag.Args(), os.Stdout)
+		err = run(ctx, *program, flag.Args(), os.Stdout)
 	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
@@ -58,7 +59,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, names []string, out io.Writer) error {
+func run(ctx context.Context, program string, names []string, out io.Writer) error {
 	chosen := parts
 	if len(names) > 0 {
 		chosen = nil
@@ -83,7 +84,7 @@ func run(ctx context.Context, names []string, out io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	l := &lab{dir: dir, out: out}
+	l := &lab{dir: dir, out: out, fedmsg: program}
 	fmt.Fprintf(out, "%s, %s, %d processors, %s\n", time.Now().UTC().Format(time.DateTime), runtime.Version(), runtime.NumCPU(), processor())
 	var errs []error
 	for _, p := range chosen {
