@@ -25,9 +25,7 @@ func (t *table) row(cells ...string) { fmt.Fprintf(t.w, "  %s\n", strings.Join(c
 
 func (t *table) flush() { t.w.Flush() }
 
-// perSecond writes a rate with thousands apart.
-func perSecond(n int, took time.Duration) string { return thousands(rate(n, took)) }
-
+// rate is how many of n there were in a second.
 func rate(n int, took time.Duration) float64 {
 	if took <= 0 {
 		return 0
@@ -35,6 +33,7 @@ func rate(n int, took time.Duration) float64 {
 	return float64(n) / took.Seconds()
 }
 
+// thousands writes a number with its thousands apart.
 func thousands(x float64) string {
 	digits := fmt.Sprintf("%.0f", x)
 	for i := len(digits) - 3; i > 0; i -= 3 {
