@@ -1,0 +1,165 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/client"
+)
+
+// A messageBus is what commands need of a [client.Bus].
+type messageBus interface {
+	Publish(ctx context.Context, modname, topic string, body any) (client.Receipt, error)
+	Send(ctx context.Context, m *fedmsg.Message) (client.Receipt, error)
+	Tail(ctx context.Context, cfg client.TailConfig) iter.Seq2[fedmsg.Entry, error]
+	Close() error
+}
+
+// An opener opens a bus.
+type opener func(context.Context, client.Config) (messageBus, error)
+
+func openBus(ctx context.Context, cfg client.Config) (messageBus, error) {
+	return client.New(ctx, cfg)
+}
+
+// busFlags are the flags of all commands that talk to a bus.
+type busFlags struct {
+	URL, Token, TokenFile    string
+	TopicPrefix, Environment string
+	Timeout                  seconds
+	Verbose                  bool
+	configFile               string
+	printConfig              bool
+	old                      struct {
+		ioThreads, highWaterMark, linger int
+		postInitSleep                    seconds
+	}
+}
+
+// seconds is a duration that may be written as a number of seconds, as fedmsg
+// had it: 2, 2.5, 2s, 1m30s.
+type seconds time.Duration
+
+func (s *seconds) Set(text string) error {
+	if n, err := strconv.ParseFloat(text, 64); err == nil && 0 <= n && n < 1e9 {
+		*s = seconds(n * float64(time.Second))
+		return nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 {
+		return errors.New("must be a number of seconds, or a duration such as 1m30s")
+	}
+	*s = seconds(d)
+	return nil
+}
+func (s *seconds) String() string { return time.Duration(*s).String() }
+func (*seconds) Type() string     { return "seconds" }
+
+// add defines the flags. Those that fedmsg had and that mean nothing here are
+// taken and not shown.
+func (b *busFlags) add(f *pflag.FlagSet) {
+	f.StringVar(&b.URL, "bus", "", "`URL` of the bus: http://HOST:PORT, or tcp://HOST:PORT of a ZeroMQ socket (default $FEDMSG_BUS, else "+client.DefaultURL+")")
+	f.StringVar(&b.TokenFile, "token-file", "", "`FILE` with the token to show to the bus (default $FEDMSG_TOKEN_FILE; $FEDMSG_TOKEN is a token itself)")
+	f.BoolVarP(&b.Verbose, "verbose", "v", false, "tell on standard error what is going on")
+	f.Var(&b.Timeout, "timeout", "give up on a message after so many `SECONDS` (default: when the bus cannot be reached)")
+	f.StringVar(&b.TopicPrefix, "topic-prefix", "org.fedoraproject", "`WORDS` with which topics begin; also $FEDMSG_TOPIC_PREFIX")
+	f.StringVar(&b.Environment, "environment", "dev", "`WORD` after the prefix: dev, stg or prod; also $FEDMSG_ENVIRONMENT")
+	f.BoolVar(&b.printConfig, "print-config", false, "print these settings as JSON, and do nothing")
+	f.StringVar(&b.configFile, "config-filename", "", "")
+	f.IntVar(&b.old.ioThreads, "io-threads", 1, "")
+	f.IntVar(&b.old.highWaterMark, "high-water-mark", 0, "")
+	f.IntVar(&b.old.linger, "linger", 0, "")
+	f.Var(&b.old.postInitSleep, "post-init-sleep", "")
+	for _, name := range []string{"config-filename", "io-threads", "high-water-mark", "linger", "post-init-sleep"} {
+		f.Lookup(name).Hidden = true
+	}
+}
+
+// inEnvironment are the flags that a variable FEDMSG_... may set.
+var inEnvironment = []string{
+	"bus", "token-file", "timeout", "topic-prefix", "environment", "io-threads", "high-water-mark", "linger", "post-init-sleep",
+}
+
+// resolve fills in what the environment says and the command line does not.
+// done says that everything that was asked for is done.
+func (b *busFlags) resolve(f *pflag.FlagSet, env environ) (done bool, err error) {
+	for _, name := range inEnvironment {
+		key := "FEDMSG_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+		value := env.getenv(key)
+		if value == "" || f.Changed(name) {
+			continue
+		}
+		if err := f.Lookup(name).Value.Set(value); err != nil {
+			return false, configError{fmt.Errorf("%s: %q: not a value for --%s: %w", key, value, name, err)}
+		}
+	}
+	b.URL = cmp.Or(b.URL, client.DefaultURL)
+	if b.configFile != "" {
+		return false, configError{&fedmsg.HintError{
+			Err:  fmt.Errorf("--config-filename: %s: configuration files are not read yet", b.configFile),
+			Hint: "say it with flags, or with the variables FEDMSG_BUS, FEDMSG_TOKEN_FILE, FEDMSG_TOPIC_PREFIX and FEDMSG_ENVIRONMENT",
+		}}
+	}
+	b.Token = env.getenv("FEDMSG_TOKEN")
+	if b.TokenFile != "" {
+		text, err := os.ReadFile(b.TokenFile)
+		if err != nil {
+			return false, fmt.Errorf("--token-file: %w", err)
+		}
+		if b.Token = string(bytes.TrimSpace(text)); b.Token == "" || strings.ContainsAny(b.Token, " \n\r\t") {
+			return false, configError{fmt.Errorf("--token-file: %s: must hold one token and nothing else", b.TokenFile)}
+		}
+	}
+	if !b.printConfig {
+		return false, nil
+	}
+	encoder := json.NewEncoder(output{env.stdout})
+	encoder.SetIndent("", "  ")
+	return true, encoder.Encode(map[string]any{
+		"bus": b.URL, "topic_prefix": b.TopicPrefix, "environment": b.Environment,
+		"token_file": b.TokenFile, "timeout": b.Timeout.String(),
+	})
+}
+
+// open opens the bus.
+func (b *busFlags) open(ctx context.Context, env environ, signer fedmsg.Signer) (messageBus, error) {
+	return env.open(ctx, client.Config{
+		URL: b.URL, Token: b.Token, TopicPrefix: b.TopicPrefix, Environment: b.Environment, Signer: signer,
+	})
+}
+
+// limit bounds the time for one message.
+func (b *busFlags) limit(ctx context.Context) (context.Context, context.CancelFunc) {
+	if b.Timeout == 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeoutCause(ctx, time.Duration(b.Timeout), &fedmsg.HintError{
+		Err:  fmt.Errorf("no answer from %s within %s: %w", b.URL, b.Timeout.String(), fedmsg.ErrUnavailable),
+		Hint: "is the bus running? start one with: fedmsg serve",
+	})
+}
+
+// interruptible returns a reader of r that ends with the cause of ctx, even while
+// r waits for somebody to type.
+func interruptible(ctx context.Context, r io.Reader) io.Reader {
+	out, in := io.Pipe()
+	go func() {
+		_, err := io.Copy(in, r)
+		in.CloseWithError(err)
+	}()
+	context.AfterFunc(ctx, func() { in.CloseWithError(context.Cause(ctx)) })
+	return out
+}

@@ -1,0 +1,282 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/client"
+)
+
+// tailFlags are the flags of tail.
+type tailFlags struct {
+	busFlags
+	formats
+	Topics           []string
+	Include, Exclude string
+	Validate         bool
+	NoValidate       bool
+	Since, After     string
+	Count            int
+	Color            string
+
+	filter   filter
+	patterns []fedmsg.Pattern
+	after    *fedmsg.Seq
+}
+
+func newTail(env environ) *cobra.Command {
+	var t tailFlags
+	cmd := &cobra.Command{
+		Use:   "tail [PATTERN...]",
+		Short: "Show what is published",
+		Long: `Show what is published, from now on or from any place in the log. PATTERN is a
+topic in which * stands for one word and # for any number of them.
+
+Without a format each message is one line, a Python literal, as fedmsg-tail had it.
+Messages that nobody vouched for are marked: "unsigned", or "unverified" if they
+are signed and nobody looked. A lost connection is made again, and nothing is
+missed meanwhile.`,
+		Example: `  fedmsg tail --really-pretty
+
+  fedmsg tail 'org.fedoraproject.*.bodhi.#' --terse --since 2h
+
+  fedmsg tail --query topic,msg.log
+
+  # everything, from the beginning, for a program
+  fedmsg tail --json --after 0 | jq -c .message`,
+		RunE: func(cmd *cobra.Command, patterns []string) error {
+			if done, err := t.resolve(cmd.Flags(), env); done || err != nil {
+				return err
+			}
+			notices := &notices{w: env.stderr}
+			if err := t.prepare(cmd.Context(), env, patterns, notices); err != nil {
+				return err
+			}
+			return t.run(cmd.Context(), env, notices)
+		},
+	}
+	t.addTail(cmd.Flags())
+	t.add(cmd.Flags())
+	cmd.Flags().Lookup("timeout").Hidden = true // it never meant anything here
+	return cmd
+}
+
+func (t *tailFlags) addTail(f *pflag.FlagSet) {
+	f.StringArrayVar(&t.Topics, "topic", nil, "show topics that begin with `PREFIX`; may be given often")
+	f.StringVar(&t.Query, "query", "", "show these values of each message: a comma list of dotted `PATHS`")
+	f.BoolVar(&t.Pretty, "pretty", false, "lay messages out, as Python's pprint does")
+	f.BoolVar(&t.ReallyPretty, "really-pretty", false, "indented and coloured JSON")
+	f.BoolVar(&t.Terse, "terse", false, "one line in plain words")
+	f.BoolVar(&t.Cowsay, "cowsay", false, "the same, said by a cow")
+	f.BoolVar(&t.JSON, "json", false, "for programs: one JSON object a line, with seq, at, verified and message")
+	f.StringVar(&t.Exclude, "exclude", "_heartbeat", "leave out topics in which the regular expression `RE` is found")
+	f.StringVar(&t.Include, "include", "^((?!_heartbeat).)*$", "show only topics in which the regular expression `RE` is found")
+	f.BoolVar(&t.Validate, "validate", false, "leave out messages that the bus did not verify")
+	f.BoolVar(&t.NoValidate, "no-validate", false, "show them all (the default)")
+	f.StringVar(&t.Since, "since", "", "begin with what came since `TIME`: 90m, 2h, 3d, or a date")
+	f.StringVar(&t.After, "after", "", "begin after place `SEQ` in the log; 0 is the beginning")
+	f.IntVarP(&t.Count, "count", "n", 0, "end after `N` messages (default: go on)")
+	f.StringVar(&t.Color, "color", "auto", "colour --really-pretty: auto, always, never")
+}
+
+// prepare checks the flags, and finds the place to begin.
+func (t *tailFlags) prepare(ctx context.Context, env environ, patterns []string, notices *notices) (err error) {
+	for _, text := range patterns {
+		p := fedmsg.Pattern(text)
+		if err := p.Validate(); err != nil {
+			return usageError{err}
+		}
+		t.patterns = append(t.patterns, p)
+	}
+	if t.filter, err = newFilter(t.Topics, t.Exclude, t.Include); err != nil {
+		return err
+	}
+	if len(t.patterns) == 0 {
+		t.patterns = t.filter.ask()
+	}
+	if t.Count < 0 {
+		return usageError{fmt.Errorf("--count: must not be negative, is %d", t.Count)}
+	}
+	if t.Validate && t.NoValidate {
+		return usageError{errors.New("--validate and --no-validate do not go together")}
+	}
+	if t.color, err = wantsColor(t.Color, env); err != nil {
+		return err
+	}
+	if t.Cowsay {
+		t.say = newCowsay(notices.tell)
+	}
+	return t.findPlace(ctx)
+}
+
+// findPlace turns --after and --since into a place in the log.
+func (t *tailFlags) findPlace(ctx context.Context) error {
+	switch {
+	case t.After != "" && t.Since != "":
+		return usageError{errors.New("--after and --since do not go together")}
+	case t.After != "":
+		n, err := strconv.ParseUint(t.After, 10, 63)
+		if err != nil {
+			return usageError{fmt.Errorf("--after: %q is no place in a log, from 0 to %d", t.After, uint64(math.MaxInt64))}
+		}
+		t.after = new(fedmsg.Seq(n))
+	case t.Since != "":
+		since, err := parseSince(t.Since, time.Now())
+		if err != nil {
+			return usageError{fmt.Errorf("--since: %w", err)}
+		}
+		if !strings.HasPrefix(t.URL, "http") {
+			return usageError{fmt.Errorf("--since: %s has no past to begin with; read from a bus over http://", t.URL)}
+		}
+		first, err := httpFirstAfter(t.URL, t.Token)
+		if err != nil {
+			return err
+		}
+		place, err := placeBefore(ctx, first, since)
+		if err != nil {
+			return fmt.Errorf("--since: %w", err)
+		}
+		t.after = &place
+	}
+	return nil
+}
+
+// An arrival is what an iteration yields.
+type arrival struct {
+	entry fedmsg.Entry
+	err   error
+}
+
+// run shows messages until there were enough, or ctx ends.
+func (t *tailFlags) run(parent context.Context, env environ, notices *notices) (err error) {
+	ctx, cancel := context.WithCancel(parent)
+	bus, err := t.open(ctx, env, nil)
+	if err != nil {
+		cancel()
+		return err
+	}
+	came := make(chan arrival, 256)
+	go func() {
+		defer close(came)
+		for e, err := range bus.Tail(ctx, client.TailConfig{Topics: t.patterns, After: t.after, Notice: notices.tell}) {
+			select {
+			case came <- arrival{e, err}:
+			case <-ctx.Done(): // and so the iteration ends by itself
+			}
+		}
+	}()
+	out := bufio.NewWriterSize(output{env.stdout}, 64<<10)
+	defer func() {
+		cancel()
+		for range came { // until the reader has ended
+		}
+		err = errors.Join(err, out.Flush(), bus.Close())
+	}()
+	for shown := 0; ; {
+		if len(came) == 0 {
+			if err := out.Flush(); err != nil {
+				return err
+			}
+		}
+		var a arrival
+		select {
+		case <-parent.Done():
+			return context.Cause(parent)
+		case next, ok := <-came:
+			if a = next; !ok {
+				return nil
+			}
+		}
+		if a.err != nil {
+			return a.err
+		}
+		if !t.wants(a.entry, notices) {
+			continue
+		}
+		if err := t.print(ctx, out, a.entry); err != nil {
+			return err
+		}
+		if shown++; shown == t.Count {
+			return nil
+		}
+	}
+}
+
+// wants reports whether an entry is to be shown.
+func (t *tailFlags) wants(e fedmsg.Entry, notices *notices) bool {
+	if !t.filter.match(e.Message.Topic) {
+		return false
+	}
+	if t.Validate && mark(e) != "" {
+		notices.once("leaving out messages that the bus did not verify; --no-validate shows them")
+		return false
+	}
+	return true
+}
+
+func (t *tailFlags) print(ctx context.Context, out *bufio.Writer, e fedmsg.Entry) error {
+	text, err := t.show(ctx, e)
+	if err != nil || text == "" {
+		return err
+	}
+	_, err = out.WriteString(text + "\n")
+	return err
+}
+
+// noticesPerMinute bounds what is told about one tail.
+const noticesPerMinute = 8
+
+// notices tells people on standard error what happens to their tail, and not too
+// often.
+type notices struct {
+	w io.Writer
+
+	mu      sync.Mutex
+	minute  time.Time // when the present minute began
+	told    int       // in it
+	skipped int
+	before  map[string]bool
+}
+
+func (n *notices) tell(text string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if now := time.Now(); now.Sub(n.minute) > time.Minute {
+		if n.skipped > 0 {
+			fmt.Fprintf(n.w, "fedmsg tail: %d notices were not shown\n", n.skipped)
+		}
+		n.minute, n.told, n.skipped = now, 0, 0
+	}
+	if n.told == noticesPerMinute {
+		n.skipped++
+		return
+	}
+	n.told++
+	fmt.Fprintf(n.w, "fedmsg tail: %s\n", cleanLine(text))
+}
+
+// once tells a text that was not told before.
+func (n *notices) once(text string) {
+	n.mu.Lock()
+	known := n.before[text]
+	if n.before == nil {
+		n.before = make(map[string]bool)
+	}
+	n.before[text] = true
+	n.mu.Unlock()
+	if !known {
+		n.tell(text)
+	}
+}
