@@ -49,6 +49,8 @@ type stopKey struct{}
 // the refusal of what no route is to see.
 func (s *Server) guard(stop context.Context, mux *nethttp.ServeMux) nethttp.Handler {
 	return nethttp.HandlerFunc(func(rw nethttp.ResponseWriter, r *nethttp.Request) {
+		s.active.Add(1)
+		defer s.active.Add(-1)
 		w := &answer{ResponseWriter: rw}
 		r = r.WithContext(context.WithValue(r.Context(), stopKey{}, stop))
 		defer s.recover(w, r)

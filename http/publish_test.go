@@ -231,6 +231,12 @@ func TestPublishPutsTheKnownName(t *testing.T) {
 	if a := r.do(t, "POST", "/api/v1/publish/exam.free", "x"); a.status != 401 {
 		t.Errorf("anonymous publish beside tokens = %d, want 401", a.status)
 	}
+	if err := r.tokens.Revoke("alice"); err != nil {
+		t.Fatal(err)
+	}
+	if a := r.do(t, "POST", "/api/v1/publish/exam.free", "x"); a.status != 401 {
+		t.Errorf("anonymous publish after the last token was revoked = %d, want 401", a.status)
+	}
 }
 
 // A fakeSigner puts a signature on messages that is none.

@@ -46,6 +46,7 @@ type Server struct {
 	streams *places
 	events  renderer
 	sent    atomic.Int64 // messages made here
+	active  atomic.Int64 // requests in hand
 	ending  atomic.Bool
 
 	received, rejected, delivered, slow, panics *fedmsg.Counters
@@ -169,11 +170,7 @@ func (s *Server) adminRoutes() *nethttp.ServeMux {
 }
 
 // index says what is here to whoever looks.
-func (s *Server) index(w nethttp.ResponseWriter, r *nethttp.Request) {
-	if _, err := readQuery(r); err != nil {
-		s.refuse(w, r, err)
-		return
-	}
+func (s *Server) index(w nethttp.ResponseWriter, _ *nethttp.Request) {
 	writeJSON(w, nethttp.StatusOK, map[string]string{
 		"what":     "a fedmsg bus",
 		"publish":  "/api/v1/publish",
@@ -198,17 +195,18 @@ func (s *Server) Run(ctx context.Context) error {
 		srv := s.server(ctx, s.guard(stop, mux))
 		servers = append(servers, srv)
 		go func() {
-			if err := srv.Serve(ln); !errors.Is(err, nethttp.ErrServerClosed) {
+			err := srv.Serve(ln)
+			if !errors.Is(err, nethttp.ErrServerClosed) {
 				results <- fmt.Errorf("http: serve: %w", err)
 			}
-			results <- nil
 		}()
 	}
 	serve(s.ln, s.mux)
 	if s.admin != nil {
 		serve(s.admin, s.adminRoutes())
+		s.logger.InfoContext(ctx, "listening", "socket", "metrics", "addr", s.MetricsAddr())
 	}
-	s.logger.InfoContext(ctx, "listening", "addr", s.Addr())
+	s.logger.InfoContext(ctx, "listening", "socket", "http", "addr", s.Addr())
 
 	var failed error
 	select {
@@ -220,9 +218,14 @@ func (s *Server) Run(ctx context.Context) error {
 	grace, done := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.Grace)
 	defer done()
 	for _, srv := range servers {
-		if err := srv.Shutdown(grace); err != nil {
-			failed = errors.Join(failed, fmt.Errorf("http: requests cut off after %s: %w", s.cfg.Grace, err), srv.Close())
+		err := srv.Shutdown(grace)
+		if err == nil {
+			continue
 		}
+		if s.active.Load() > 0 { // else only connections are left that never said what they want
+			failed = errors.Join(failed, fmt.Errorf("http: requests cut off after %s: %w", s.cfg.Grace, err))
+		}
+		failed = errors.Join(failed, srv.Close())
 	}
 	return failed
 }

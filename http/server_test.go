@@ -10,6 +10,7 @@ import (
 	"net"
 	nethttp "net/http"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -242,7 +243,7 @@ func TestServerAnswersEveryRoute(t *testing.T) {
 		{"GET", "//", 404, "not_found"},
 		{"PUT", "/api/v1/messages", 405, "method_not_allowed"},
 		{"GET", "/api/v1/messages?token=abc", 401, "unauthenticated"},
-		{"GET", "/?x=fmt_abc", 401, "unauthenticated"},
+		{"GET", "/api/v1/messages?x=fmt_abc", 401, "unauthenticated"},
 		{"GET", "/api/v1/messages?limit=0", 400, `parameter \"limit\"`},
 		{"GET", "/api/v1/messages?limit=1001", 400, `parameter \"limit\"`},
 		{"GET", "/api/v1/messages?limit=1&limit=2", 400, `parameter \"limit\"`},
@@ -407,6 +408,28 @@ func TestServerDrains(t *testing.T) {
 	close(slow.open)
 	if a := <-answered; a.status != 201 || a.Seq != 1 {
 		t.Errorf("publish during the drain = %d %s, want 201", a.status, a)
+	}
+}
+
+// A connection that began a header and does not end it does not make the stop a
+// failure.
+func TestServerStopsBesideHalfAHeader(t *testing.T) {
+	r := start(t, func(s *setup) { s.cfg.Grace = 100 * time.Millisecond })
+	conn, err := net.Dial("tcp", r.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "GET / HT"); err != nil {
+		t.Fatal(err)
+	}
+	r.do(t, "GET", "/healthz", "") // so that the server has accepted the first one too
+	r.stop()
+	if err := conn.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadAll(conn); err != nil && os.IsTimeout(err) {
+		t.Error("the connection outlives the server")
 	}
 }
 

@@ -38,11 +38,9 @@ type Token struct {
 	// Scopes are what it may do: publish:PATTERN, read:PATTERN or admin, where
 	// PATTERN is a [fedmsg.Pattern].
 	Scopes []string `json:"scopes"`
-	// Created, Expires and Revoked are when it was made, ends, and was ended
-	// early; Revoked is zero in a token that was not.
+	// Created and Expires are when it was made and when it ends.
 	Created time.Time `json:"created"`
 	Expires time.Time `json:"expires"`
-	Revoked time.Time `json:"revoked,omitzero"`
 }
 
 // A keptToken is a token as the file has it.
@@ -50,6 +48,9 @@ type keptToken struct {
 	Token
 	// SHA256 of the secret, in hexadecimal. The secret is not kept.
 	SHA256 string `json:"sha256"`
+	// Revoked is when it was ended early. Such a token stays in the file: a bus
+	// that had tokens does not become one that asks for none.
+	Revoked time.Time `json:"revoked,omitzero"`
 }
 
 // tokenDocument is the file.
@@ -160,7 +161,7 @@ func (f *TokenFile) Create(name string, scopes []string, lifetime time.Duration)
 	secret = tokenPrefix + base64.RawURLEncoding.EncodeToString(random[:])
 	err = f.change(func(tokens []keptToken) ([]keptToken, error) {
 		i := slices.IndexFunc(tokens, func(k keptToken) bool { return k.Name == name })
-		kept := keptToken{t, digest(secret)}
+		kept := keptToken{Token: t, SHA256: digest(secret)}
 		if i < 0 {
 			return append(tokens, kept), nil
 		}
@@ -176,23 +177,25 @@ func (f *TokenFile) Create(name string, scopes []string, lifetime time.Duration)
 	return secret, t, nil
 }
 
-// List returns all tokens, expired and revoked ones too, by name.
+// List returns the tokens by name, expired ones too, revoked ones not.
 func (f *TokenFile) List() ([]Token, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.refresh(); err != nil {
 		return nil, err
 	}
-	list := make([]Token, len(f.tokens))
-	for i, k := range f.tokens {
-		list[i] = k.Token
+	var list []Token
+	for _, k := range f.tokens {
+		if k.Revoked.IsZero() {
+			list = append(list, k.Token)
+		}
 	}
 	slices.SortFunc(list, func(a, b Token) int { return cmp.Compare(a.Name, b.Name) })
 	return list, nil
 }
 
 // Revoke ends a token at once. The error wraps [fedmsg.ErrNotFound] if there is
-// none of that name.
+// none of that name. Revoking twice is once.
 func (f *TokenFile) Revoke(name string) error {
 	return f.change(func(tokens []keptToken) ([]keptToken, error) {
 		for i := range tokens {
@@ -237,7 +240,7 @@ func (f *TokenFile) authenticate(secret string, now time.Time) (Token, error) {
 }
 
 // judge returns a refusal if t is no longer good.
-func (t Token) judge(now time.Time) error {
+func (t keptToken) judge(now time.Time) error {
 	if !t.Revoked.IsZero() {
 		return fedmsg.Refuse(fedmsg.InvalidToken, "token %q was revoked", t.Name)
 	}
@@ -254,7 +257,10 @@ func (f *TokenFile) empty() (bool, error) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return len(f.tokens) == 0, f.refresh()
+	if err := f.refresh(); err != nil {
+		return false, err
+	}
+	return len(f.tokens) == 0, nil
 }
 
 func digest(secret string) string {

@@ -58,6 +58,9 @@ func TestTokens(t *testing.T) {
 	if _, err := server.Authenticate(secret); fedmsg.ReasonOf(err) != fedmsg.InvalidToken {
 		t.Errorf("Authenticate of a revoked token = %v, want invalid_token", err)
 	}
+	if list, err := server.List(); err != nil || len(list) > 0 {
+		t.Errorf("List after the revocation = %+v, %v; want none", list, err)
+	}
 	if err := cli.Revoke("nobody"); !errors.Is(err, fedmsg.ErrNotFound) {
 		t.Errorf("Revoke(nobody) = %v, want ErrNotFound", err)
 	}
