@@ -73,7 +73,6 @@ func child(dir string) {
 					}
 					if ctx.Err() == nil {
 						say("err %s", fedmsg.ReasonOf(r.Err))
-						fmt.Fprintln(os.Stderr, r.Err)
 					}
 					select {
 					case <-time.After(20 * time.Millisecond):
