@@ -2,6 +2,7 @@ package fedmsg_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"go/ast"
 	"go/parser"
@@ -38,6 +39,9 @@ var owners = map[string]string{
 }
 
 // Limits that keep the house small enough to know.
+// largerRooms have budgets of their own; see docs/adr/0026-three-rooms-are-larger.md.
+var largerRooms = map[string]int{"http": 2800, "cmd/fedmsg": 3600, "sqlite": 2200}
+
 const (
 	maxFileLines     = 600
 	maxRootCode      = 1500 // lines of code, without comments and blank lines
@@ -191,7 +195,7 @@ func TestHousePackages(t *testing.T) {
 		if comments != 1 && len(r.GoFiles) > 0 {
 			t.Errorf("package %s has %d package comments, want 1", r.name(), comments)
 		}
-		limit := maxRoomCode
+		limit := cmp.Or(largerRooms[r.name()], maxRoomCode)
 		if r.floor() == groundFloor {
 			limit = maxRootCode
 		}

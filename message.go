@@ -370,9 +370,23 @@ func (d Draft) Message() (*Message, error) {
 // isFalse reports whether a body is what Python counts as false, which fedmsg
 // replaces by an empty object.
 func isFalse(body json.RawMessage) bool {
-	switch string(bytes.TrimSpace(body)) {
-	case "", "null", "false", `""`, "[]", "{}", "0", "0.0", "-0", "-0.0":
+	if len(bytes.TrimSpace(body)) == 0 {
 		return true
+	}
+	p, err := parse(body, true)
+	if err != nil {
+		return false
+	}
+	switch n := p.node(0); n.kind {
+	case 'n', 'F':
+		return true
+	case '"':
+		return n.end-n.start == 2
+	case '{', '[':
+		return n.first == 0
+	case 'i', 'f':
+		f, err := strconv.ParseFloat(string(body[n.start:n.end]), 64)
+		return err == nil && f == 0
 	}
 	return false
 }

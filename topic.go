@@ -1,5 +1,7 @@
 package fedmsg
 
+import "slices"
+
 import "strings"
 
 // Topic is a message's dotted name: PREFIX.ENV.CATEGORY.OBJECT[.SUBOBJECT].EVENT,
@@ -193,10 +195,8 @@ type Policy struct {
 func (p Policy) Allow(topic Topic, name string) error {
 	names, ok := p.Routing[topic]
 	if ok {
-		for _, n := range names {
-			if n == name {
-				return nil
-			}
+		if slices.Contains(names, name) {
+			return nil
 		}
 		return Refuse(NotAuthorized, "%q may not publish on %s; its routing policy allows %d other name(s)", name, topic, len(names))
 	}

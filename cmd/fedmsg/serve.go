@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -123,16 +124,19 @@ func (p *parts) buildGate(context.Context) error {
 			CA: p.cfg.CA, CRL: p.cfg.CRL, Policy: p.policy, LegacySHA1: p.cfg.LegacySHA1,
 		}, p.logger)
 		if err != nil {
-			return err
+			return trustError(err)
 		}
 		cfg.Verifier = verifier
 		p.meters = append(p.meters, verifier)
 		p.sinks = append(p.sinks, verifier) // it watches its files as long as anything is read
 	}
 	if p.cfg.Cert != "" {
-		if p.signer, err = x509.NewSigner(p.cfg.Cert, p.cfg.Key); err != nil {
-			return err
+		signer, err := x509.NewSigner(p.cfg.Cert, p.cfg.Key)
+		if err != nil {
+			return trustError(err)
 		}
+		p.signer = signer
+		p.meters = append(p.meters, signer)
 	}
 	if p.gate, err = bus.NewGate(cfg, p.window, p.logger); err != nil {
 		return configError{err}
@@ -142,6 +146,15 @@ func (p *parts) buildGate(context.Context) error {
 		p.sources = append(p.sources, demoTraffic(p.gate, p.signer, p.cfg.TopicPrefix, p.cfg.Environment, p.logger))
 	}
 	return nil
+}
+
+// trustError says of a file with keys or certificates that it is the wrong one,
+// unless it merely may not be read.
+func trustError(err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return configError{err}
 }
 
 // buildZMQ makes the ZeroMQ edges: relay and endpoints in, outbound and gateway

@@ -15,6 +15,7 @@ import (
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/http"
 	"github.com/fedora-infra/fedmsg-go/sqlite"
+	"github.com/fedora-infra/fedmsg-go/zmq"
 )
 
 // Where a bus listens if nobody says otherwise: fedmsg's old ports, on this
@@ -97,8 +98,8 @@ func (c *serveConfig) flags(f *pflag.FlagSet, env environ) {
 	f.StringSliceVar(&c.OnlyEnvironments, "only-environment", nil, "with --topic-prefix, refuse topics of other environments than `WORD`; may be given often")
 	f.DurationVar(&c.MaxAge, "max-age", 24*time.Hour, "refuse messages older than this by their own timestamp; -1ns for no limit")
 	f.DurationVar(&c.MaxSkew, "max-clock-skew", 5*time.Minute, "refuse messages further in the future than this; -1ns for no limit")
-	f.DurationVar(&c.KeepFor, "keep-for", 0, "drop log entries older than this (default: keep all)")
-	f.Int64Var(&c.KeepBytes, "keep-bytes", 0, "drop the oldest log entries beyond this size (default: keep all)")
+	f.DurationVar(&c.KeepFor, "keep-for", 0, "drop log entries older than this (default 720h, 30 days; -1ns keeps them for ever)")
+	f.Int64Var(&c.KeepBytes, "keep-bytes", 0, "drop the oldest log entries beyond this many bytes (default 8 GiB; -1 for no limit)")
 	f.Int64Var(&c.MinFree, "min-free", 0, "refuse messages while the file system has less than this many bytes free (default: a twentieth, at most 64 MiB)")
 	f.StringVar(&c.LogFormat, "log-format", or("LOG_FORMAT", "text"), "text or json")
 	f.StringVar(&c.LogLevel, "log-level", or("LOG_LEVEL", "info"), "debug, info, warn or error")
@@ -137,6 +138,13 @@ func (c *serveConfig) resolve(env environ) error {
 			continue
 		}
 		c.allowUnsigned = append(c.allowUnsigned, network.Masked())
+	}
+	for flag, addrs := range map[string][]string{"--relay-inbound": c.RelayInbound, "--relay-outbound": c.RelayOutbound, "--gateway": c.Gateway, "--endpoint": c.Endpoints} {
+		for _, addr := range addrs {
+			if _, err := zmq.ParseAddr(addr); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", flag, err))
+			}
+		}
 	}
 	errs = append(errs, c.exposed()...)
 	if err := errors.Join(errs...); err != nil {
