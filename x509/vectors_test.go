@@ -79,6 +79,29 @@ func TestVectorsBase64Lenient(t *testing.T) {
 	}
 }
 
+// The original's field certificate holds the block of the file and nothing else.
+func TestVectorsCertificateDress(t *testing.T) {
+	dir := vectorDir(t)
+	for _, row := range rows[signedRow](t, filepath.Join(dir, "signed_x509.jsonl")) {
+		if row.Name != "plain-cryptography" && row.Name != "plain-m2crypto-api" {
+			continue
+		}
+		var message struct{ Certificate string }
+		if err := json.Unmarshal([]byte(row.Wire), &message); err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range []string{"certs/shell-app01.phx2.fedoraproject.org.crt", "shell-app01_with_text_header.crt"} {
+			text, err := os.ReadFile(filepath.Join(dir, "pki", file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := x509.DressCertificate(text); err != nil || got != message.Certificate {
+				t.Errorf("%s: certificate of %s = %q, %v; want %q", row.Name, file, got, err, message.Certificate)
+			}
+		}
+	}
+}
+
 // refused are the rows that the original accepts and we do not, with the reason
 // word; docs/deviations.md has the reasons in full.
 var refused = map[string]fedmsg.Reason{

@@ -2,14 +2,15 @@ package x509_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -34,33 +35,48 @@ func write(t testing.TB, file string, data []byte) string {
 	return file
 }
 
-func newTestCA(t testing.TB) *testCA {
-	t.Helper()
-	c := &testCA{dir: t.TempDir()}
+// material is what a test CA is written from.
+type material struct{ ca, caKey, cert, key []byte }
+
+func makeMaterial() material {
+	var m material
 	var err error
-	if c.ca, c.caKey, err = x509.GenerateCA("test CA", time.Hour); err != nil {
-		t.Fatal(err)
+	if m.ca, m.caKey, err = x509.GenerateCA("test CA", time.Hour); err == nil {
+		m.cert, m.key, err = x509.IssueCertificate(m.ca, m.caKey, "git01.example.org", time.Hour)
 	}
-	var key []byte
-	if c.cert, key, err = x509.IssueCertificate(c.ca, c.caKey, "git01.example.org", time.Hour); err != nil {
-		t.Fatal(err)
+	if err != nil {
+		panic(err)
 	}
+	return m
+}
+
+// Keys take long to make, so most tests share these two CAs of the same name.
+var ours, theirs = sync.OnceValue(makeMaterial), sync.OnceValue(makeMaterial)
+
+func newTestCA(t testing.TB) *testCA { t.Helper(); return writeCA(t, ours()) }
+func otherCA(t testing.TB) *testCA   { t.Helper(); return writeCA(t, theirs()) }
+
+// freshCA is for tests with a time of their own.
+func freshCA(t testing.TB) *testCA { t.Helper(); return writeCA(t, makeMaterial()) }
+
+func writeCA(t testing.TB, m material) *testCA {
+	t.Helper()
+	c := &testCA{dir: t.TempDir(), ca: m.ca, caKey: m.caKey, cert: m.cert}
 	c.caFile = write(t, filepath.Join(c.dir, "ca.crt"), c.ca)
 	c.certFile = write(t, filepath.Join(c.dir, "git01.crt"), c.cert)
-	c.keyFile = write(t, filepath.Join(c.dir, "git01.key"), key)
-	c.crlFile = filepath.Join(c.dir, "crl.pem")
-	c.revoke(t)
+	c.keyFile = write(t, filepath.Join(c.dir, "git01.key"), m.key)
+	c.crlFile = write(t, filepath.Join(c.dir, "crl.pem"), c.crl(t))
 	return c
 }
 
-// revoke writes a new revocation list.
-func (c *testCA) revoke(t testing.TB, certs ...[]byte) {
+// crl makes a revocation list.
+func (c *testCA) crl(t testing.TB, certs ...[]byte) []byte {
 	t.Helper()
 	list, err := x509.IssueCRL(c.ca, c.caKey, time.Hour, certs...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, c.crlFile, list)
+	return list
 }
 
 // signed returns a message signed by the CA's signer.
@@ -184,7 +200,7 @@ func TestSigningAgainReplaces(t *testing.T) {
 }
 
 func TestNewSignerRefuses(t *testing.T) {
-	c, other := newTestCA(t), newTestCA(t)
+	c, other := newTestCA(t), otherCA(t)
 	if _, err := x509.NewSigner(c.certFile, other.keyFile); err == nil || !strings.Contains(err.Error(), "does not belong to") {
 		t.Errorf("NewSigner with another's key: %v", err)
 	}
@@ -196,45 +212,92 @@ func TestNewSignerRefuses(t *testing.T) {
 	}
 }
 
-// New files come into force by themselves; broken ones do not, and what was
-// before stays in force.
-func TestRotation(t *testing.T) {
+func TestBase64(t *testing.T) {
+	for _, tt := range []struct{ in, text string }{
+		{"", "\n"},
+		{"a", "YQ==\n"},
+		{strings.Repeat("a", 57), strings.Repeat("YWFh", 19) + "\n"},
+		{strings.Repeat("a", 58), strings.Repeat("YWFh", 19) + "\nYQ==\n"},
+	} {
+		if got := x509.EncodeBase64([]byte(tt.in)); got != tt.text {
+			t.Errorf("EncodeBase64(%q) = %q, want %q", tt.in, got, tt.text)
+		}
+	}
+	for _, tt := range []struct {
+		in, want string
+		ok       bool
+	}{
+		{"YQ==\n", "a", true},
+		{"Y Q-=_=", "a", true},      // foreign characters are skipped
+		{"=YQ==", "a", true},        // padding before its time too
+		{"YQ==YQ==", "a", true},     // what follows padding is ignored
+		{"YWJj=", "abc", true},      // padding behind a whole group too
+		{"YQ=", "", false},          // half a padding
+		{"YQ", "", false},           // none
+		{"Y", "", false},            //
+		{"YQ==é", "a", true},        // never looked at
+		{"éYQ==", "", false},        //
+		{"YWJjYWI=", "abcab", true}, //
+	} {
+		got, err := x509.DecodeBase64(tt.in)
+		if (err == nil) != tt.ok || err == nil && string(got) != tt.want {
+			t.Errorf("DecodeBase64(%q) = %q, %v; want %q, good = %t", tt.in, got, err, tt.want, tt.ok)
+		}
+	}
+}
+
+func TestHistory(t *testing.T) {
+	const clean = `{"i":1,"msg":{"half":"\ud83d","n":NaN,"s":"a,}:\"\\"},"msg_id":"2014-1","timestamp":1400000000,"topic":"a.b"}`
+	for _, tt := range []struct{ in, want string }{
+		{clean, clean},
+		{strings.Replace(clean, "{", `{"headers":{},"source_name":"datanommer","source_version":"0.1",`, 1), clean},
+		{strings.Replace(strings.Replace(clean, "{", `{"headers":null,"source_name":null,"source_version":"0.1",`, 1), "1400000000", "1400000000.75", 1), clean},
+		{strings.Replace(clean, "{", `{"headers":{},"source_name":"datanommer",`, 1), strings.Replace(clean, "{", `{"headers":{},"source_name":"datanommer",`, 1)},
+		{`{"source_name":1,"source_version":2}`, `{}`},
+	} {
+		m, err := fedmsg.DecodeHistory([]byte(tt.in))
+		if err != nil {
+			t.Fatal(err)
+		}
+		fixed, err := x509.FixDatagrepper(m)
+		if err != nil || string(fixed.Bytes()) != tt.want {
+			t.Errorf("FixDatagrepper(%s) = %v, %v; want %s", tt.in, fixed, err, tt.want)
+		}
+	}
 	c := newTestCA(t)
-	v, m := c.verifier(t, func(cfg *x509.Config) { cfg.ReloadEvery = time.Millisecond }), c.signed(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- v.Run(ctx) }()
-	defer func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	}()
-	until := func(what string, want fedmsg.Reason) {
-		t.Helper()
-		var err error
-		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
-			if _, err = v.Verify(ctx, m); fedmsg.ReasonOf(err) == want {
-				return
-			}
-		}
-		t.Fatalf("%s: verdict %v, want %q", what, err, want)
+	stripped, err := x509.StripCredentials(c.signed(t))
+	if err != nil {
+		t.Fatal(err)
 	}
-	until("at first", "")
-	c.revoke(t, c.cert)
-	until("revoked", fedmsg.CertRevoked)
-	loads := v.Loads()
-	write(t, c.crlFile, []byte("no list at all"))
-	for end := time.Now().Add(10 * time.Second); v.Loads() == loads && time.Now().Before(end); time.Sleep(time.Millisecond) {
+	if f := stripped.Fields("crypto", "signature", "certificate"); f[0] == nil || f[1] != nil || f[2] != nil {
+		t.Errorf("StripCredentials left %s", stripped.Bytes())
 	}
-	until("with a broken list", fedmsg.CertRevoked)
-	c.revoke(t)
-	until("not revoked any more", "")
+	if err := c.verifier(t, nil).ValidateSignedBy(t.Context(), c.signed(t), "git01.example.org"); err != nil {
+		t.Errorf("ValidateSignedBy: %v", err)
+	}
+	if err := c.verifier(t, nil).ValidateSignedBy(t.Context(), c.signed(t), "git02.example.org"); fedmsg.ReasonOf(err) != fedmsg.NotAuthorized {
+		t.Errorf("ValidateSignedBy another: %v, want %s", err, fedmsg.NotAuthorized)
+	}
+}
+
+// A good signature shows its signer even where the policy is against it.
+func TestPolicy(t *testing.T) {
+	c := newTestCA(t)
+	v := c.verifier(t, func(cfg *x509.Config) {
+		cfg.Policy.Routing = map[fedmsg.Topic][]string{"org.example.prod.git.receive": {"git02.example.org"}}
+	})
+	m := c.signed(t)
+	if verdict, err := v.Check(t.Context(), m); fedmsg.ReasonOf(err) != fedmsg.NotAuthorized || verdict.Signer != "git01.example.org" {
+		t.Errorf("Check = %+v, %v; want git01.example.org and %s", verdict, err, fedmsg.NotAuthorized)
+	}
+	if stamp, err := v.Verify(t.Context(), m); err == nil || stamp != "" {
+		t.Errorf("Verify = %q, %v; want no stamp", stamp, err)
+	}
 }
 
 // What the verifier reads it reads at its own time: messages cannot make it.
 func TestMessagesCauseNoLoads(t *testing.T) {
-	c, other := newTestCA(t), newTestCA(t)
+	c, other := newTestCA(t), otherCA(t)
 	v, m := c.verifier(t, nil), other.signed(t)
 	for range 500 {
 		if _, err := v.Verify(t.Context(), m); fedmsg.ReasonOf(err) != fedmsg.CertUntrusted {
@@ -257,7 +320,7 @@ func TestCRLConfigured(t *testing.T) {
 	}{
 		{"missing", func(cfg *x509.Config) { cfg.CRL = filepath.Join(c.dir, "nope.pem") }, fedmsg.CRLUnavailable},
 		{"no list", func(cfg *x509.Config) { cfg.CRL = c.caFile }, fedmsg.CRLUnavailable},
-		{"of another CA", func(cfg *x509.Config) { cfg.CRL = newTestCA(t).crlFile }, fedmsg.CRLUntrusted},
+		{"of another CA, of the same name", func(cfg *x509.Config) { cfg.CRL = otherCA(t).crlFile }, fedmsg.CRLUntrusted},
 		{"everything is over", func(cfg *x509.Config) { cfg.Clock = later }, fedmsg.CertUntrusted},
 		{"none", func(cfg *x509.Config) { cfg.CRL = "" }, ""},
 	}
@@ -279,34 +342,45 @@ func TestNewVerifierNeedsACA(t *testing.T) {
 	}
 }
 
-// FuzzVerify puts anything into the two fields: there is always a verdict, and it
-// is good only for the one true pair.
+// FuzzVerify puts anything into the two fields, as base64 text and as the bytes of
+// a certificate: there is always a verdict, and it is good only for the one true
+// pair.
 func FuzzVerify(f *testing.F) {
 	c := newTestCA(f)
-	v, m := c.verifier(f, nil), c.signed(f)
+	strict, faithful := c.verifier(f, nil), c.verifier(f, func(cfg *x509.Config) { cfg.Faithful = true })
+	m := c.signed(f)
 	var good struct{ Signature, Certificate string }
 	if err := json.Unmarshal(m.Bytes(), &good); err != nil {
 		f.Fatal(err)
 	}
-	f.Add(good.Signature, good.Certificate)
-	f.Add("", "")
-	f.Add("AAAA", base64.StdEncoding.EncodeToString(c.caKey))
-	f.Add(good.Signature, base64.StdEncoding.EncodeToString(append(c.cert, c.ca...)))
-	f.Fuzz(func(t *testing.T, signature, certificate string) {
+	signed, err := x509.DecodeBase64(good.Signature)
+	if err != nil {
+		f.Fatal(err)
+	}
+	block, _ := pem.Decode(c.cert)
+	f.Add(good.Signature, []byte(good.Certificate), false)
+	f.Add(good.Signature, block.Bytes, true)
+	f.Add("", []byte{}, false)
+	f.Add("AAAA", []byte(base64.StdEncoding.EncodeToString(c.caKey)), false)
+	f.Add(good.Signature, []byte(base64.StdEncoding.EncodeToString(append(c.cert, c.ca...))), false)
+	f.Fuzz(func(t *testing.T, signature string, certificate []byte, der bool) {
+		if der {
+			certificate = []byte(x509.EncodeBase64(certPEM(certificate)))
+		}
 		s, _ := json.Marshal(signature)
-		k, _ := json.Marshal(certificate)
+		k, _ := json.Marshal(string(certificate))
 		with, err := m.With(fedmsg.Member{Name: "signature", JSON: s}, fedmsg.Member{Name: "certificate", JSON: k})
 		if err != nil {
 			return // the strict decoder saw to it
 		}
-		if _, err := v.Verify(t.Context(), with); err == nil {
-			a, errA := x509.DecodeBase64(signature)
-			b, errB := x509.DecodeBase64(good.Signature)
-			if errA != nil || errB != nil || !bytes.Equal(a, b) {
-				t.Errorf("accepted the signature %q", signature)
+		for _, v := range []*x509.Verifier{strict, faithful} {
+			if _, err := v.Verify(t.Context(), with); err == nil {
+				if got, err := x509.DecodeBase64(signature); err != nil || !bytes.Equal(got, signed) {
+					t.Errorf("accepted the signature %q", signature)
+				}
+			} else if _, ok := errors.AsType[*fedmsg.Refusal](err); !ok {
+				t.Errorf("%v is no refusal", err)
 			}
-		} else if _, ok := errors.AsType[*fedmsg.Refusal](err); !ok {
-			t.Errorf("%v is no refusal", err)
 		}
 	})
 }
