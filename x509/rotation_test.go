@@ -122,8 +122,8 @@ func TestVerifyWhileFilesChange(t *testing.T) {
 			}
 		})
 	}
-	for i := range 20 {
-		lists := [][]byte{c.crl(t), c.crl(t, c.cert)}
+	lists := [][]byte{c.crl(t), c.crl(t, c.cert)}
+	for i := range 6 {
 		replaced := write(t, filepath.Join(c.dir, "next"), lists[i%2])
 		if err := os.Rename(replaced, c.crlFile); err != nil {
 			t.Fatal(err)
@@ -196,14 +196,12 @@ func TestSignerTakesRenewedCertificate(t *testing.T) {
 	})
 }
 
-// However many certificates come, few are remembered, and the good one is among
-// them.
+// However many certificates come, few are remembered.
 func TestMemoryIsBounded(t *testing.T) {
-	c := newTestCA(t)
-	v, m := c.verifier(t, nil), c.signed(t)
+	v := newTestCA(t).verifier(t, nil)
 	for i := range 10_000 {
-		bad, err := m.With(fedmsg.Member{Name: "certificate",
-			JSON: []byte(`"` + base64.StdEncoding.EncodeToString(fmt.Append(nil, i)) + `"`)})
+		bad, err := fedmsg.DecodeHistory(fmt.Appendf(nil, `{"certificate":"%s","signature":"QQ==","topic":"a.b"}`,
+			base64.StdEncoding.EncodeToString(fmt.Append(nil, i))))
 		if err != nil {
 			t.Fatal(err)
 		}
