@@ -2,7 +2,7 @@ package main
 
 import (
 	"bufio"
-	"errors"
+	"cmp"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -22,7 +22,7 @@ line or laid out over several.`,
   jq -c .message messages.jsonl | fedmsg canonical | sha1sum`,
 		RunE: func(cmd *cobra.Command, files []string) (err error) {
 			out := bufio.NewWriterSize(output{env.stdout}, 64<<10)
-			defer func() { err = errors.Join(err, out.Flush()) }()
+			defer func() { err = cmp.Or(err, out.Flush()) }()
 			var line []byte
 			for doc, err := range documents(cmd.Context(), env, files, false) {
 				if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/client"
+	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/pyrepr"
 )
 
 // tailFlags are the flags of tail.
@@ -25,6 +27,7 @@ type tailFlags struct {
 	formats
 	Topics           []string
 	Include, Exclude string
+	Users, Packages  string
 	Validate         bool
 	NoValidate       bool
 	Since, After     string
@@ -83,6 +86,8 @@ func (t *tailFlags) addTail(f *pflag.FlagSet) {
 	f.BoolVar(&t.JSON, "json", false, "for programs: one JSON object a line, with seq, at, verified and message")
 	f.StringVar(&t.Exclude, "exclude", "_heartbeat", "leave out topics in which the regular expression `RE` is found")
 	f.StringVar(&t.Include, "include", "^((?!_heartbeat).)*$", "show only topics in which the regular expression `RE` is found")
+	f.StringVar(&t.Users, "users", "", "show only messages about one of these users: a comma `LIST`")
+	f.StringVar(&t.Packages, "packages", "", "show only messages about one of these packages: a comma `LIST`")
 	f.BoolVar(&t.Validate, "validate", false, "leave out messages that the bus did not verify")
 	f.BoolVar(&t.NoValidate, "no-validate", false, "show them all (the default)")
 	f.StringVar(&t.Since, "since", "", "begin with what came since `TIME`: 90m, 2h, 3d, or a date")
@@ -182,7 +187,7 @@ func (t *tailFlags) run(parent context.Context, env environ, notices *notices) (
 		cancel()
 		for range came { // until the reader has ended
 		}
-		err = errors.Join(err, out.Flush(), bus.Close())
+		err = cmp.Or(err, out.Flush(), bus.Close())
 	}()
 	for shown := 0; ; {
 		if len(came) == 0 {
@@ -223,7 +228,15 @@ func (t *tailFlags) wants(e fedmsg.Entry, notices *notices) bool {
 		notices.once("leaving out messages that the bus did not verify; --no-validate shows them")
 		return false
 	}
-	return true
+	if t.Users == "" && t.Packages == "" {
+		return true
+	}
+	message, err := pyrepr.Parse(e.Message.Bytes())
+	if err != nil {
+		return false
+	}
+	w := describe(e.Message.Topic, message)
+	return mentions(t.Users, w.users) && mentions(t.Packages, w.packages)
 }
 
 func (t *tailFlags) print(ctx context.Context, out *bufio.Writer, e fedmsg.Entry) error {

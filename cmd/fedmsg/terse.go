@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 
@@ -13,6 +14,8 @@ type words struct {
 	title    string // what kind of message it is
 	subtitle string // what happened
 	link     string // where to see more
+	users    []string
+	packages []string
 }
 
 // String is how fedmsg-tail --terse shows words: both blanks always.
@@ -32,6 +35,9 @@ func describe(topic fedmsg.Topic, message pyrepr.Value) words {
 		return w
 	}
 	body, _ := message.Get("msg")
+	if name, ok := message.Get("username"); ok && (parts[3] == "logger" || parts[3] == "announce") {
+		w.users = []string{name.Text()}
+	}
 	switch parts[3] {
 	case "logger":
 		w.subtitle = describeLog(topic, body, message)
@@ -59,4 +65,12 @@ func describeLog(topic fedmsg.Topic, body, message pyrepr.Value) string {
 		text = log.Text()
 	}
 	return text + " (" + user + ")"
+}
+
+// mentions reports whether a comma list names somebody, or something, of found.
+// An empty list asks for nothing in particular.
+func mentions(list string, found []string) bool {
+	return list == "" || slices.ContainsFunc(strings.Split(list, ","), func(name string) bool {
+		return slices.Contains(found, strings.TrimSpace(name))
+	})
 }

@@ -94,7 +94,7 @@ func (v *verifyFlags) run(ctx context.Context, env environ, files []string) (err
 		return err
 	}
 	out := bufio.NewWriterSize(output{env.stdout}, 64<<10)
-	defer func() { err = errors.Join(err, out.Flush()) }()
+	defer func() { err = cmp.Or(err, out.Flush()) }()
 	encoder := json.NewEncoder(out)
 	encoder.SetEscapeHTML(false)
 	all, bad := 0, 0

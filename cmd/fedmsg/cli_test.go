@@ -1,0 +1,203 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	fedmsg "github.com/fedora-infra/fedmsg-go"
+)
+
+// cliCase is one line of cli.jsonl.
+type cliCase struct {
+	Name  string
+	Input struct {
+		Args   []string
+		Stdin  string            `json:"stdin_b64"`
+		Env    map[string]string `json:"env"`
+		Setup  string
+		Bus    json.RawMessage `json:"bus_message"`
+		Signal string
+	}
+	Must struct {
+		Exit         *int
+		ExitIn       []int   `json:"exit_in"`
+		WithinS      float64 `json:"within_s"`
+		StdoutHas    string  `json:"stdout_has"`
+		StderrHas    string  `json:"stderr_has"`
+		EitherHas    string  `json:"stdout_or_stderr_has"`
+		Hint         string  `json:"stderr_has_hint"`
+		StdoutNot    string  `json:"stdout_must_not_match"`
+		StderrNot    string  `json:"stderr_must_not_match"`
+		StdoutLines  int     `json:"stdout_lines"`
+		MaxLineChars int     `json:"max_line_chars"`
+		JSONEqual    bool    `json:"stdout_json_equal"`
+		Published    *int
+	}
+}
+
+// TestBadInputsCLI runs the cases of the commands that exist. Those about a bus
+// that goes away and about signals are scripts: testdata/script/away.txtar.
+func TestBadInputsCLI(t *testing.T) {
+	f, err := os.Open(filepath.Join(badInputs(t), "cli.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	ran := 0
+	for dec := json.NewDecoder(f); ; {
+		var c cliCase
+		if err := dec.Decode(&c); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		command := append(c.Input.Args, "")[0]
+		if command == "trigger" || command == "config" || c.Input.Signal != "" || c.Name == "tail-server-gone" {
+			continue
+		}
+		ran++
+		t.Run(c.Name, func(t *testing.T) { c.run(t) })
+	}
+	if ran < 25 {
+		t.Errorf("%d cases ran, want at least 25", ran)
+	}
+}
+
+func (c cliCase) run(t *testing.T) {
+	b := new(fakeBus)
+	args := c.Input.Args
+	env := map[string]string{}
+	for key, value := range c.Input.Env {
+		env[key] = value
+	}
+	var told []byte
+	if c.Input.Bus != nil {
+		told = c.messageOf(t, b)
+	}
+	switch c.Input.Setup {
+	case "no hub":
+		b.refuse = func(string) error {
+			return &fedmsg.HintError{Err: fmt.Errorf("dial 127.0.0.1:8330: %w: %w", syscall.ECONNREFUSED, fedmsg.ErrUnavailable), Hint: "start one"}
+		}
+	case "key file mode 0600, other owner":
+		if os.Getuid() == 0 {
+			t.Skip("root may read every key")
+		}
+		p := makePKI(t, "shell")
+		if err := os.Chmod(p.key, 0); err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, "--cert", p.cert, "--key", p.key)
+	case "key of another certificate":
+		p := makePKI(t, "shell")
+		args = append(args, "--cert", p.cert, "--key", p.otherKey)
+	}
+	start := time.Now()
+	got := fedmsgWith(t, b, string(decodeBase64(t, c.Input.Stdin, false)), env, args...)
+	took := time.Since(start)
+
+	m := c.Must
+	if want := m.ExitIn; m.Exit != nil && got.status != *m.Exit || want != nil && !slices.Contains(want, got.status) {
+		t.Errorf("exit %d, want %v%v", got.status, *cmp.Or(m.Exit, new(int)), want)
+	}
+	for _, in := range []struct{ where, part string }{
+		{got.stdout, m.StdoutHas}, {got.stderr, m.StderrHas}, {got.stdout + got.stderr, m.EitherHas}, {got.stderr, m.Hint},
+	} {
+		if !strings.Contains(in.where, in.part) {
+			t.Errorf("%q is not in %q", in.part, in.where)
+		}
+	}
+	for _, not := range []struct{ where, pattern string }{{got.stdout, m.StdoutNot}, {got.stderr, m.StderrNot}} {
+		if not.pattern != "" && matchesBytes(t, not.pattern, not.where) {
+			t.Errorf("%q matches %s", not.where, not.pattern)
+		}
+	}
+	if m.StdoutLines > 0 && strings.Count(got.stdout, "\n") != m.StdoutLines {
+		t.Errorf("stdout %q, want %d lines", got.stdout, m.StdoutLines)
+	}
+	for line := range strings.Lines(got.stdout) {
+		if n := len([]rune(line)) - 1; m.MaxLineChars > 0 && n > m.MaxLineChars {
+			t.Errorf("a line of %d characters, want at most %d", n, m.MaxLineChars)
+		}
+	}
+	if m.Published != nil && len(b.published) != *m.Published {
+		t.Errorf("published %q, want %d", b.published, *m.Published)
+	}
+	if m.WithinS > 0 && took.Seconds() > m.WithinS {
+		t.Errorf("took %s, want %.0f s", took, m.WithinS)
+	}
+	if m.JSONEqual {
+		var shown struct{ Message json.RawMessage }
+		if err := json.Unmarshal([]byte(got.stdout), &shown); err != nil {
+			t.Fatalf("%v: %s", err, got.stdout)
+		}
+		a, errA := fedmsg.AppendCanonical(nil, shown.Message)
+		want, errB := fedmsg.AppendCanonical(nil, told)
+		if errA != nil || errB != nil || string(a) != string(want) {
+			t.Errorf("message %s, %v, want %s, %v", a, errA, want, errB)
+		}
+	}
+	if t.Failed() {
+		t.Logf("fedmsg %q: exit %d\nstdout %.400q\nstderr %.400q", args, got.status, got.stdout, got.stderr)
+	}
+}
+
+// matchesBytes matches a pattern over bytes, as the cases have it: each byte is
+// one character.
+func matchesBytes(t *testing.T, pattern, s string) bool {
+	t.Helper()
+	re, err := regexp.Compile(pattern)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var latin []rune
+	for i := range len(s) {
+		latin = append(latin, rune(s[i]))
+	}
+	return re.MatchString(string(latin))
+}
+
+// messageOf puts the message of a case on the bus, and returns its JSON.
+func (c cliCase) messageOf(t *testing.T, b *fakeBus) []byte {
+	t.Helper()
+	var in struct {
+		RawTopic string `json:"raw_topic"`
+		Topic    fedmsg.Topic
+		Msg      json.RawMessage
+		Unsigned bool
+	}
+	if err := json.Unmarshal(c.Input.Bus, &in); err != nil {
+		t.Fatal(err)
+	}
+	if in.RawTopic != "" { // what a ZeroMQ tail tells of a message that is none
+		b.notices = append(b.notices, "skipped a message under the topic "+in.RawTopic)
+		in.Topic = "org.fedoraproject.dev.exam.free"
+	}
+	var repeat struct {
+		S struct {
+			Text string `json:"$repeat"`
+			N    int
+		}
+	}
+	if json.Unmarshal(in.Msg, &repeat) == nil && repeat.S.N > 0 {
+		in.Msg = fmt.Appendf(nil, `{"s":%q}`, strings.Repeat(repeat.S.Text, repeat.S.N))
+	}
+	text := fmt.Appendf(nil, `{"i":1,"msg":%s,"msg_id":"2026-1","timestamp":1795348800,"topic":%q,"username":"root"}`, cmp.Or(string(in.Msg), "{}"), in.Topic)
+	verified := "x509:shell-app01"
+	if in.Unsigned {
+		verified = fedmsg.Unverified
+	}
+	b.entries = []fedmsg.Entry{entry(t, 1, verified, string(text))}
+	return text
+}

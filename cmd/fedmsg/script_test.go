@@ -1,0 +1,73 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"fedmsg": main, "fedmsg-logger": main, "fedmsg-tail": main, "fedmsg-publish": main, "fedmsg-frobnicate": main,
+	})
+}
+
+// TestScript runs testdata/script/*.txtar. To run one: go test -run Script/tail.
+func TestScript(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		UpdateScripts:       os.Getenv("UPDATE") != "",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("GORACE", "atexit_sleep_ms=10") // under -race each process else lingers 1s
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"wait4file": wait4file,
+			"wait4text": wait4text,
+		},
+	})
+}
+
+// wait4file FILE KEY VARIABLE waits for a file that serve writes when it is
+// ready, and puts the address under KEY into a variable.
+func wait4file(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: wait4file FILE KEY VARIABLE")
+	}
+	var text []byte
+	wait(ts, args[0], func() (ok bool) {
+		var err error
+		text, err = os.ReadFile(ts.MkAbs(args[0]))
+		return err == nil
+	})
+	var addrs map[string]string
+	ts.Check(json.Unmarshal(text, &addrs))
+	if addrs[args[1]] == "" {
+		ts.Fatalf("%s: no %s in %s", args[0], args[1], text)
+	}
+	ts.Setenv(args[2], addrs[args[1]])
+}
+
+// wait4text FILE waits until a file has some text.
+func wait4text(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: wait4text FILE")
+	}
+	wait(ts, args[0], func() bool {
+		info, err := os.Stat(ts.MkAbs(args[0]))
+		return err == nil && info.Size() > 0
+	})
+}
+
+func wait(ts *testscript.TestScript, what string, ok func() bool) {
+	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			ts.Fatalf("%s: not there after 20 s", what)
+		}
+	}
+}
