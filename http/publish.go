@@ -337,7 +337,8 @@ func (s *Server) build(c caller, p parts) (submission, error) {
 		}
 	}
 	m, err := d.Message()
-	return submission{message: m, identity: c.identity, sign: true, named: p.id != ""}, err
+	// For a publisher that nobody knows the bus does not put its name down.
+	return submission{message: m, identity: c.identity, sign: c.identity != "", named: p.id != ""}, err
 }
 
 // store publishes a submission and waits for the log. It does not end with the
