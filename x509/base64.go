@@ -78,3 +78,9 @@ func lastGroup(group uint32, have int) []byte {
 	}
 	return []byte{byte(group >> 10), byte(group >> 2)}
 }
+
+// decodeStrict reads base64 that has one spelling only, but for line breaks: else
+// anybody could make other texts of a good signature.
+func decodeStrict(text string) ([]byte, error) {
+	return base64.StdEncoding.Strict().DecodeString(text)
+}

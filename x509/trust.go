@@ -152,7 +152,7 @@ type leaf struct {
 // newLeaf does all of the chain check that does not depend on the time.
 func (v *Verifier) newLeaf(t *trust, field json.RawMessage) *leaf {
 	strict, legacy := !v.cfg.Faithful, v.cfg.LegacySHA1
-	c, err := readField(field, strict)
+	c, err := v.readField(field)
 	if err == nil {
 		err = t.checkIssued(c, strict, legacy)
 	}
@@ -174,16 +174,16 @@ func (v *Verifier) newLeaf(t *trust, field json.RawMessage) *leaf {
 }
 
 // readField reads the certificate in a field of a message.
-func readField(field json.RawMessage, strict bool) (*x509.Certificate, error) {
+func (v *Verifier) readField(field json.RawMessage) (*x509.Certificate, error) {
 	dressed, ok := fedmsg.DecodeString(field)
 	if !ok {
 		return nil, fedmsg.RefuseField(fedmsg.BadField, "certificate", "must be a string")
 	}
-	text, err := DecodeBase64(dressed)
+	text, err := v.decode(dressed)
 	if err != nil {
 		return nil, fedmsg.RefuseField(fedmsg.BadCert, "certificate", "is not base64")
 	}
-	return parseLeaf(text, strict)
+	return parseLeaf(text, !v.cfg.Faithful)
 }
 
 // checkIssued checks that the CA issued a certificate, for what it is used for.

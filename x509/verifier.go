@@ -111,6 +111,7 @@ type Verdict struct {
 type Verifier struct {
 	cfg    Config
 	logger *slog.Logger
+	decode func(base64 string) ([]byte, error)
 	trust  atomic.Pointer[trust]
 	loads  atomic.Uint64
 	failed atomic.Uint64
@@ -130,7 +131,10 @@ func NewVerifier(cfg Config, logger *slog.Logger) (*Verifier, error) {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	v := &Verifier{cfg: cfg.withDefaults(), logger: logger, took: fedmsg.NewHistogram("signature_verify_duration_seconds")}
+	v := &Verifier{cfg: cfg.withDefaults(), logger: logger, decode: decodeStrict, took: fedmsg.NewHistogram("signature_verify_duration_seconds")}
+	if cfg.Faithful {
+		v.decode = DecodeBase64
+	}
 	t, err := v.load()
 	if err != nil {
 		return nil, fmt.Errorf("x509: %w", err)
@@ -193,7 +197,7 @@ func (v *Verifier) authenticate(m *fedmsg.Message, asOf time.Time) (Verdict, err
 	if err := t.judge(l, asOf, v.cfg.Clock(), v.cfg.CRLGrace); err != nil {
 		return Verdict{}, err
 	}
-	sig, err := DecodeBase64(signature)
+	sig, err := v.decode(signature)
 	if err != nil {
 		return Verdict{}, fedmsg.RefuseField(fedmsg.BadField, "signature", "is not base64")
 	}
