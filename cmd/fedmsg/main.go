@@ -105,9 +105,9 @@ func run(ctx context.Context, env environ, argv []string) int {
 	// to see only those of the command line.
 	var failed error
 	keepErrors(root, &failed)
-	silent := func(io.Writer, fang.Styles, error) {}
-	if err := fang.Execute(ctx, root, fang.WithVersion(readVersion().String()), fang.WithErrorHandler(silent)); err != nil {
-		failed = err
+	silent := fang.WithErrorHandler(func(io.Writer, fang.Styles, error) {})
+	if err := fang.Execute(ctx, root, silent, fang.WithVersion(readVersion().String())); err != nil {
+		failed = usageError{err}
 	}
 	if failed == nil {
 		return 0
@@ -115,11 +115,10 @@ func run(ctx context.Context, env environ, argv []string) int {
 	if ctx.Err() != nil && errors.Is(failed, context.Canceled) {
 		return interrupted(context.Cause(ctx))
 	}
-	status := exitStatus(failed)
-	if status != 0 {
+	if exitStatus(failed) != 0 {
 		report(env.stderr, name, failed)
 	}
-	return status
+	return exitStatus(failed)
 }
 
 func exitStatus(err error) int {
