@@ -10,6 +10,7 @@
 // A [Verifier] is strict: it refuses what the original let pass by accident, such
 // as two certificates in one field. With [Config.Faithful] it gives the original's
 // verdict, for judging history; docs/deviations.md lists what it refuses even
-// then. Files are read when the verifier is made and when they change, never
-// because a message came.
+// then. Files are read when verifier or signer are made and when they change, never
+// because a stranger's message came; while a new file is broken, what the old one
+// said stays in force.
 package x509

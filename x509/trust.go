@@ -168,7 +168,7 @@ func (v *Verifier) newLeaf(t *trust, field json.RawMessage) *leaf {
 		return &leaf{err: fedmsg.RefuseField(fedmsg.CertKey, "certificate", "its key is %s; fedmsg signs with RSA", c.PublicKeyAlgorithm)}
 	}
 	if isWeak(key, legacy) {
-		return &leaf{err: fedmsg.RefuseField(fedmsg.CertWeak, "certificate", "its key has %d bits, at least %d are needed", key.N.BitLen(), minBits)}
+		return &leaf{err: fedmsg.RefuseField(fedmsg.CertWeak, "certificate", "its key of %d bits is too short", key.N.BitLen())}
 	}
 	return &leaf{key: key, name: name, serial: c.SerialNumber.String(), notBefore: c.NotBefore, notAfter: c.NotAfter}
 }
