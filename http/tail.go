@@ -75,6 +75,9 @@ func (t *tail) run(ctx context.Context) error {
 	t.pause = firstPause
 	for {
 		err := t.connect(ctx)
+		if errors.Is(err, errBreak) {
+			return err // the caller must not be asked again, whatever else happened
+		}
 		if cause := context.Cause(ctx); cause != nil {
 			return cause
 		}
@@ -82,7 +85,7 @@ func (t *tail) run(ctx context.Context) error {
 			t.hint = 0 // it is for streams that the server ended
 		}
 		wait := max(jitter(t.pause), t.hint)
-		if errors.Is(err, errBreak) || !errors.Is(err, fedmsg.ErrUnavailable) || !t.met && time.Now().Add(wait).After(end) {
+		if !errors.Is(err, fedmsg.ErrUnavailable) || !t.met && time.Now().Add(wait).After(end) {
 			return err
 		}
 		if t.met && t.cfg.OnLost != nil {
