@@ -173,14 +173,13 @@ func (p *parts) buildZMQ(context.Context) error {
 		p.sources = append(p.sources, bus.RunnerFunc(func(ctx context.Context) error { return source.Run(ctx, p.gate) }))
 	}
 	for _, out := range []struct {
-		name  string
-		bind  []string
-		queue int
-	}{{"relay_outbound", p.cfg.RelayOutbound, 0}, {"gateway", p.cfg.Gateway, 10000}} {
+		name string
+		bind []string
+	}{{"relay_outbound", p.cfg.RelayOutbound}, {"gateway", p.cfg.Gateway}} {
 		if len(out.bind) == 0 {
 			continue
 		}
-		pub, err := zmq.NewPub(zmq.PubConfig{Bind: out.bind, Queue: out.queue, Socket: out.name}, p.logger)
+		pub, err := zmq.NewPub(zmq.PubConfig{Bind: out.bind, Socket: out.name}, p.logger)
 		if err != nil {
 			return err
 		}

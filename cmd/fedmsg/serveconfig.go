@@ -84,7 +84,7 @@ func (c *serveConfig) flags(f *pflag.FlagSet, env environ) {
 	f.StringSliceVar(&c.RelayInbound, "relay-inbound", []string{or("RELAY_INBOUND", defaultRelayInbound)}, "take messages from ZeroMQ publishers that connect to `ADDR`")
 	f.StringSliceVar(&c.Endpoints, "endpoint", nil, "subscribe to the ZeroMQ publisher at `ADDR`; may be given often")
 	f.StringSliceVar(&c.RelayOutbound, "relay-outbound", []string{or("RELAY_OUTBOUND", defaultRelayOutbound)}, "publish to ZeroMQ subscribers that connect to `ADDR`")
-	f.StringSliceVar(&c.Gateway, "gateway", []string{or("GATEWAY", defaultGateway)}, "the same for outsiders, with longer queues, on `ADDR`")
+	f.StringSliceVar(&c.Gateway, "gateway", []string{or("GATEWAY", defaultGateway)}, "the same again on `ADDR`, a way out that can be opened to outsiders alone")
 	f.StringVar(&c.CA, "ca", "", "check signatures against the CA in `FILE`, and refuse what is unsigned")
 	f.StringVar(&c.CRL, "crl", "", "refuse the certificates that the list in `FILE` revokes")
 	f.BoolVar(&c.LegacySHA1, "legacy-sha1-certs", false, "accept certificates signed with SHA-1, and keys of 1024 bits, as old deployments have")
