@@ -360,7 +360,7 @@ func logPagePatterns(t *testing.T, log fedmsg.Log) {
 
 // logPageOfMany has more entries than one Page may want to look at.
 func logPageOfMany(t *testing.T, log fedmsg.Log) {
-	const total, batch = 12_000, 1000
+	const total, batch = 6000, 1000
 	for i := 0; i < total; i += batch {
 		fill(t, log, i, i+batch)
 	}

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -25,8 +26,13 @@ import (
 const (
 	childDir        = "FEDMSG_LOG_TEST_DIR"
 	childPublishers = "FEDMSG_LOG_TEST_PUBLISHERS"
-	childFor        = "FEDMSG_LOG_TEST_FOR"
+	childUntil      = "FEDMSG_LOG_TEST_UNTIL" // one of those below, or nothing
+	childTimeout    = "FEDMSG_LOG_TEST_TIMEOUT"
 	auditFD         = 3
+
+	untilError  = "error"  // some errors
+	untilMended = "mended" // some acks after an error
+	untilSoon   = "soon"   // some acks
 )
 
 func TestMain(m *testing.M) {
@@ -43,13 +49,13 @@ func TestMain(m *testing.M) {
 func child(dir string) {
 	audit := os.NewFile(auditFD, "audit")
 	say := func(format string, args ...any) { fmt.Fprintf(audit, format+"\n", args...) } // one write each
-	ctx := context.Background()
-	if d, err := time.ParseDuration(os.Getenv(childFor)); err == nil {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, d)
-		defer cancel()
+	ctx, stop := context.WithTimeout(context.Background(), time.Minute)
+	defer stop()
+	timeout, err := time.ParseDuration(os.Getenv(childTimeout))
+	if err != nil {
+		panic(err)
 	}
-	log, err := sqlite.Open(ctx, sqlite.Config{Dir: dir, AppendTimeout: time.Second},
+	log, err := sqlite.Open(ctx, sqlite.Config{Dir: dir, AppendTimeout: timeout},
 		slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	if err != nil {
 		say("err open")
@@ -60,19 +66,28 @@ func child(dir string) {
 	var publishers int
 	fmt.Sscan(os.Getenv(childPublishers), &publishers)
 	var wg sync.WaitGroup
+	var acks, errs atomic.Int64 // acks since the last error
+	until := os.Getenv(childUntil)
 	for p := range publishers {
 		wg.Go(func() {
 			rng := rand.New(rand.NewPCG(uint64(p), uint64(time.Now().UnixNano())))
 			for ctx.Err() == nil {
-				m := filler(rng)
+				m := filler(rng, 300)
 				for ctx.Err() == nil { // the same again until it is taken, as a publisher does
 					r := log.Append(ctx, fedmsg.Entry{Verified: fedmsg.Unverified, Message: m})[0]
 					if r.Err == nil {
 						say("ack %d %s", r.Seq, m.ID)
+						if acks.Add(1) > 20 && (until == untilSoon || until == untilMended && errs.Load() > 0) {
+							stop()
+						}
 						break
 					}
 					if ctx.Err() == nil {
 						say("err %s", fedmsg.ReasonOf(r.Err))
+						acks.Store(0)
+						if errs.Add(1) > 20 && until == untilError {
+							stop()
+						}
 					}
 					select {
 					case <-time.After(20 * time.Millisecond):
@@ -89,9 +104,9 @@ func child(dir string) {
 	}
 }
 
-// filler makes a message of a random size.
-func filler(rng *rand.Rand) *fedmsg.Message {
-	body := fmt.Sprintf(`{"log":%q}`, strings.Repeat("filler ", rng.IntN(300)))
+// filler makes a message of a random size, of less than so many words.
+func filler(rng *rand.Rand, words int) *fedmsg.Message {
+	body := `{"log":"` + strings.Repeat("filler ", rng.IntN(words)) + `"}`
 	m, err := fedmsg.Draft{Topic: "org.example.filler", ID: fedmsg.NewID(time.Now()), Time: time.Now(), Body: []byte(body)}.Message()
 	if err != nil {
 		panic(err)
@@ -107,7 +122,7 @@ type victim struct {
 }
 
 // launch starts a child, under the program in wrap if there is one.
-func launch(t *testing.T, dir, audit string, publishers int, d time.Duration, wrap ...string) *victim {
+func launch(t *testing.T, dir, audit string, publishers int, until string, timeout time.Duration, wrap ...string) *victim {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -120,7 +135,7 @@ func launch(t *testing.T, dir, audit string, publishers int, d time.Duration, wr
 	defer f.Close()
 	args := append(wrap, self)
 	v := &victim{cmd: exec.CommandContext(t.Context(), args[0], args[1:]...), audit: audit, stderr: new(strings.Builder)}
-	v.cmd.Env = append(os.Environ(), childDir+"="+dir, fmt.Sprintf("%s=%d", childPublishers, publishers), childFor+"="+d.String(),
+	v.cmd.Env = append(os.Environ(), childDir+"="+dir, fmt.Sprintf("%s=%d", childPublishers, publishers), childUntil+"="+until, childTimeout+"="+timeout.String(),
 		"GORACE=atexit_sleep_ms=10")
 	v.cmd.ExtraFiles = []*os.File{f}
 	v.cmd.Stderr = v.stderr
@@ -272,7 +287,7 @@ func TestKill9(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	acked := 0
 	for range lives {
-		v := launch(t, dir, audit, 64, time.Minute)
+		v := launch(t, dir, audit, 64, "", time.Minute)
 		v.waitFor(t, acked+rng.IntN(1500))
 		v.kill(t)
 		acked = len(readAudit(t, audit).acked)
@@ -298,7 +313,7 @@ func TestPowerCut(t *testing.T) {
 			run(t, "truncate", "-s", "96M", disk)
 			run(t, "mkfs.ext4", "-q", "-F", disk)
 			dir := filepath.Join(mount(t, "-o", "loop", disk), "log")
-			v := launch(t, dir, filepath.Join(scratch, "audit"), 16, time.Minute)
+			v := launch(t, dir, filepath.Join(scratch, "audit"), 16, "", time.Minute)
 			v.waitFor(t, 300+700*cut)
 			if err := v.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 				t.Fatal(err)
@@ -336,11 +351,15 @@ func TestDiskFull(t *testing.T) {
 	a := account{acked: make(map[fedmsg.Seq]string)}
 	publishUntil := func(when string, ok bool) {
 		t.Helper()
-		deadline := time.Now().Add(10 * time.Second)
+		patience := 10 * time.Second
+		if !ok {
+			patience = time.Minute // to fill the disk takes as long as it takes
+		}
+		deadline := time.Now().Add(patience)
 		for {
 			var batch []fedmsg.Entry
-			for range 64 {
-				batch = append(batch, fedmsg.Entry{Message: filler(rng)})
+			for range 20 {
+				batch = append(batch, fedmsg.Entry{Message: filler(rng, 5000)})
 			}
 			good := true
 			for i, r := range log.Append(t.Context(), batch...) {
@@ -357,7 +376,7 @@ func TestDiskFull(t *testing.T) {
 				return
 			}
 			if time.Now().After(deadline) {
-				t.Fatalf("%s: after 10s publishing works: %v, want %v", when, good, ok)
+				t.Fatalf("%s: after %s publishing works: %v, want %v", when, patience, good, ok)
 			}
 		}
 	}
@@ -375,8 +394,8 @@ func TestDiskFull(t *testing.T) {
 			time.Sleep(20 * time.Millisecond)
 		}
 	}
-	fill(40 << 20)
-	publishUntil("with 24 MiB", false)
+	fill(44 << 20)
+	publishUntil("with 20 MiB", false)
 	if left := free(); left < 2<<20 {
 		t.Errorf("when publishers were refused %d bytes were left, want 2 MiB or more", left)
 	}
@@ -387,7 +406,7 @@ func TestDiskFull(t *testing.T) {
 	if err := log.Save(t.Context(), "irc", 7); err != nil {
 		t.Errorf("below the floor: Save: %v", err)
 	}
-	fill(30 << 20)
+	fill(34 << 20)
 	publishUntil("with 10 MiB more", true)
 	full("with 10 MiB more", false)
 

@@ -161,10 +161,13 @@ func (w *writer) start(ctx context.Context) error {
 	if err := checkJournal(w.log.file + "-wal"); err != nil {
 		return err
 	}
+	if err := refuseForeign(w.log.file); err != nil {
+		return err
+	}
 	if err := w.dial(true); err != nil {
 		return err
 	}
-	if err := prepareSchema(w.c); err != nil {
+	if err := makeSchema(w.c); err != nil {
 		return err
 	}
 	var err error

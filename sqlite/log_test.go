@@ -2,6 +2,7 @@ package sqlite_test
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -17,12 +18,14 @@ import (
 	"github.com/fedora-infra/fedmsg-go/sqlite"
 )
 
-// open opens a log that is closed at the end of the test.
+// open opens a log that is closed at the end of the test. Publishers wait for
+// long: a test machine's disk may be busy with other tests.
 func open(t testing.TB, cfg sqlite.Config) *sqlite.Log {
 	t.Helper()
 	if cfg.Dir == "" {
 		cfg.Dir = t.TempDir()
 	}
+	cfg.AppendTimeout = cmp.Or(cfg.AppendTimeout, time.Minute)
 	log, err := sqlite.Open(t.Context(), cfg, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	if err != nil {
 		t.Fatalf("Open(%q): %v", cfg.Dir, err)
@@ -190,18 +193,22 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 }
 
 func TestForeignFileIsRefused(t *testing.T) {
-	for name, text := range map[string][]byte{
-		"text":     []byte(strings.Repeat("This is no database.\n", 1000)),
-		"database": nil, // a log whose application ID is another's
+	for name, spoil := range map[string]func(file string){
+		"text": func(file string) {
+			if err := os.WriteFile(file, []byte(strings.Repeat("This is no database.\n", 1000)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"another application": func(file string) { patch(t, file, 68, []byte("GIMP")) },
+		"not a WAL database": func(file string) {
+			patch(t, file, 68, []byte{0, 0, 0, 0})
+			patch(t, file, 18, []byte{1, 1})
+		},
 	} {
 		dir := t.TempDir()
 		file := filepath.Join(dir, "log.db")
-		if text == nil {
-			shut(t, open(t, sqlite.Config{Dir: dir}))
-			patch(t, file, 68, []byte("GIMP"))
-		} else if err := os.WriteFile(file, text, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		shut(t, open(t, sqlite.Config{Dir: dir}))
+		spoil(file)
 		before, _ := os.ReadFile(file)
 		if _, err := sqlite.Open(t.Context(), sqlite.Config{Dir: dir}, nil); err == nil {
 			t.Errorf("%s: Open took it", name)
@@ -313,10 +320,13 @@ func TestManyIDs(t *testing.T) {
 	}
 	dir := t.TempDir()
 	log := open(t, sqlite.Config{Dir: dir})
-	const total, batch = 150_000, 2500
+	total, batch := 150_000, 2500 // two full runs, and some
+	if raceDetector {
+		total = 67_500
+	}
 	id := func(i int) string { return fmt.Sprintf("2026-%d", i) }
 	message := func(i int) fedmsg.Entry {
-		m, err := fedmsg.Draft{Topic: "org.example.many", ID: id(i), Time: time.Unix(int64(i), 0)}.Message()
+		m, err := fedmsg.Decode(fmt.Appendf(nil, `{"topic":"a","msg":{},"msg_id":%q,"timestamp":1}`, id(i)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -334,6 +344,9 @@ func TestManyIDs(t *testing.T) {
 	check := func(log *sqlite.Log) {
 		t.Helper()
 		for _, i := range []int{0, 1, 32_768, 65_534, 65_535, 65_536, 100_000, 131_070, 131_071, 131_072, total - 1} {
+			if i >= total {
+				continue
+			}
 			if e, err := log.Find(t.Context(), id(i)); err != nil || e.Seq != fedmsg.Seq(i+1) {
 				t.Errorf("Find(%s) = %d, %v; want %d", id(i), e.Seq, err, i+1)
 			}

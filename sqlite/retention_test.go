@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -103,7 +104,7 @@ func TestRetentionOfAll(t *testing.T) {
 func TestRetentionDoubtsTheClock(t *testing.T) {
 	dir := t.TempDir()
 	log := open(t, sqlite.Config{Dir: dir})
-	for i := 0; i < 8000; i += 1000 {
+	for i := 0; i < 4000; i += 1000 {
 		put(t, log, i, i+1000)
 	}
 	shut(t, log)
@@ -127,38 +128,38 @@ func TestRetentionDoubtsTheClock(t *testing.T) {
 		}
 	}
 	log = open(t, cfg)
-	trim(log, 2001, "is ahead from the start")
-	put(t, log, 8000, 8010) // stamped by that clock
+	trim(log, 1001, "is ahead from the start")
+	put(t, log, 4000, 4010) // stamped by that clock
 	shut(t, log)
 
 	offset = 0
 	log = open(t, cfg)
-	trim(log, 2001, "is right")
-	trim(log, 2001, "leaps")
+	trim(log, 1001, "is right")
+	trim(log, 1001, "leaps")
 	shut(t, log)
 
 	// What a clock stamped that ran ahead goes with what came after it.
 	offset = 2 * time.Hour
 	log = open(t, cfg)
-	put(t, log, 8010, 8020)
+	put(t, log, 4010, 4020)
 	shut(t, log)
 	offset = 4 * time.Hour
 	log = open(t, cfg)
-	for first := fedmsg.Seq(2001); first != 8021; first = stateOf(t, log).First {
+	for first := fedmsg.Seq(1001); first != 4021; first = stateOf(t, log).First {
 		if err := log.Retention()(t.Context()); err != nil { // each time as after a restart
 			t.Fatal(err)
 		}
 		if now := stateOf(t, log).First; now == first {
-			t.Fatalf("retention is stuck at %d, want all gone up to 8020", first)
+			t.Fatalf("retention is stuck at %d, want all gone up to 4020", first)
 		}
 	}
 }
 
 func TestRetentionByBytes(t *testing.T) {
-	const limit = 8 << 20
+	const limit = 2 << 20
 	log := open(t, sqlite.Config{RetentionBytes: limit})
 	sized := func(i int) fedmsg.Entry { return fedmsg.Entry{Message: fedmsgtest.MessageSized(i, 4000)} }
-	for i := 0; i < 5000; i += 100 {
+	for i := 0; i < 1200; i += 100 {
 		var batch []fedmsg.Entry
 		for j := range 100 {
 			batch = append(batch, sized(i+j))
@@ -171,14 +172,14 @@ func TestRetentionByBytes(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := stateOf(t, log)
-	if kept := int(s.Last - s.First + 1); kept < limit/4000/2 || s.Last != 5000 || s.Bytes > limit {
+	if kept := int(s.Last - s.First + 1); kept < limit/4000/2 || s.Last != 1200 || s.Bytes > limit {
 		t.Errorf("the log has %d to %d, %d bytes; want at most %d bytes, and at least half of what fits", s.First, s.Last, s.Bytes, limit)
 	}
 	if got := len(readAll(t, log, s.First-1)); got != int(s.Last-s.First+1) {
 		t.Errorf("%d entries can be read, want %d to %d", got, s.First, s.Last)
 	}
-	if r := log.Append(t.Context(), sized(4999))[0]; !r.Duplicate || r.Seq != 5000 {
-		t.Errorf("Append of what is kept = %+v, want place 5000", r)
+	if r := log.Append(t.Context(), sized(1199))[0]; !r.Duplicate || r.Seq != 1200 {
+		t.Errorf("Append of what is kept = %+v, want place 1200", r)
 	}
 }
 
@@ -187,10 +188,7 @@ func TestSamples(t *testing.T) {
 	put(t, log, 0, 5)
 	got := make(map[string]float64)
 	for s := range log.Samples() {
-		name := s.Name
-		for _, l := range s.Labels {
-			name += " " + l
-		}
+		name := strings.Join(append([]string{s.Name}, s.Labels...), " ")
 		got[name] = s.Value
 		if s.Buckets != nil {
 			got[name] = float64(s.Buckets.Count)

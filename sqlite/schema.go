@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"os"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 )
@@ -71,34 +72,51 @@ func writerPragmas(walLimit int64) []string {
 // page twice.
 var readerPragmas = []string{"query_only=1", "busy_timeout=1000", "cache_size=-1024", "wal_autocheckpoint=0"}
 
-// prepareSchema makes the tables of a new log, and refuses what is not a log of
-// this version.
-func prepareSchema(c *conn) error {
-	found, _, err := c.ints("PRAGMA user_version")
-	if err != nil {
-		return err
-	}
-	tables, _, err := c.ints("SELECT count(*) FROM sqlite_schema")
-	if err != nil {
-		return err
-	}
-	app, _, err := c.ints("PRAGMA application_id")
-	if err != nil {
-		return err
-	}
-	switch {
-	case found[0] > version:
-		return &fedmsg.HintError{
-			Err:  fmt.Errorf("schema version %d, newest known here is %d: %w", found[0], version, ErrNewerSchema),
-			Hint: "run the newer version of fedmsg that wrote this log, or point it to another directory",
+// versions returns what a file says of itself; all 0 for a new one.
+func versions(c *conn) (schema, application, tables int64, err error) {
+	var found [3]int64
+	for i, text := range []string{"PRAGMA user_version", "PRAGMA application_id", "SELECT count(*) FROM sqlite_schema"} {
+		row, _, err := c.ints(text)
+		if err != nil {
+			return 0, 0, 0, err
 		}
-	case found[0] == version && app[0] == application:
-		return nil
-	case found[0] != 0 || tables[0] != 0:
-		return &fedmsg.HintError{
-			Err:  fmt.Errorf("application ID %#x, schema version %d: this is no log of fedmsg: %w", app[0], found[0], fedmsg.ErrInvalid),
+		found[i] = row[0]
+	}
+	return found[0], found[1], found[2], nil
+}
+
+// refuseForeign looks at the file, if there is one, and refuses what is not a
+// log of this version, before anything in it is changed.
+func refuseForeign(file string) error {
+	if info, err := os.Stat(file); err != nil || info.Size() == 0 {
+		return nil // there is none; or it cannot be opened, which will be told
+	}
+	c, err := dial(file, false, "query_only=1", "busy_timeout=1000")
+	if err != nil {
+		return err
+	}
+	found, app, tables, err := versions(c)
+	switch {
+	case err != nil:
+		err = fmt.Errorf("%s: %w", file, err)
+	case app == application && found > version:
+		err = &fedmsg.HintError{
+			Err:  fmt.Errorf("%s: schema version %d, and %d is the newest known here: %w", file, found, version, ErrNewerSchema),
+			Hint: "run the newer version of fedmsg that wrote this log, or point this one to another directory",
+		}
+	case (app != application || found != version) && (app != 0 || found != 0 || tables != 0):
+		err = &fedmsg.HintError{
+			Err:  fmt.Errorf("%s: application ID %#x, schema version %d: no log of fedmsg: %w", file, app, found, fedmsg.ErrInvalid),
 			Hint: "point fedmsg to a directory of its own",
 		}
+	}
+	return errors.Join(err, c.close())
+}
+
+// makeSchema makes the tables, unless they are there.
+func makeSchema(c *conn) error {
+	if found, _, _, err := versions(c); err != nil || found != 0 {
+		return err
 	}
 	var epoch [8]byte
 	rand.Read(epoch[:]) // never fails

@@ -151,6 +151,7 @@ func (w *writer) serve(ctx context.Context, group []*request) {
 	w.log.last.Store(uint64(w.last)) // before any receipt, and after the commit
 	w.log.stored.Add(uint64(len(fresh)))
 	w.journal.grew(size)
+	w.setTrouble(ctx, nil)
 }
 
 // sort finds out which items are new, and gives them their places. Echoes are
