@@ -70,14 +70,14 @@ func (w *writer) run() {
 // message. Without it publishers fall into two halves, of which one waits while
 // the other is served, and each write to the disk is shared by half of them.
 func (w *writer) gather() {
-	const pause = 50 * time.Microsecond // after so long nobody is on the way
+	const pause = 100 * time.Microsecond // after so long nobody is on the way
 	seen := w.log.waiting()
 	if seen == 0 || seen >= w.expected || w.expected < 3 {
 		return
 	}
 	start := time.Now()
 	grown := start
-	for now := start; now.Sub(start) < w.took/4 && now.Sub(grown) < pause; now = time.Now() {
+	for now := start; now.Sub(start) < w.took/3 && now.Sub(grown) < pause; now = time.Now() {
 		runtime.Gosched()
 		n := w.log.waiting()
 		if n >= w.expected {
@@ -221,13 +221,12 @@ func (w *writer) write(group []*request, fresh []answer) error {
 	if todo == 0 {
 		return nil
 	}
+	if todo == 1 && len(fresh) == 1 { // a statement alone is a transaction, and two statements less
+		return w.timed(func() error { return w.insert(fresh[0].entry) })
+	}
 	return w.transact(func() error {
 		for _, a := range fresh {
-			e := a.entry
-			raw := e.Message.Bytes()
-			err := w.c.exec("INSERT INTO entries (seq, at, crc, verified, id, topic, raw) VALUES (?, ?, ?, ?, ?, ?, ?)",
-				int64(e.Seq), e.At.UnixMicro(), checksum(int64(e.Seq), e.At.UnixMicro(), e.Verified, raw), e.Verified, e.Message.ID, string(e.Message.Topic), raw)
-			if err != nil {
+			if err := w.insert(a.entry); err != nil {
 				return err
 			}
 		}
@@ -243,6 +242,23 @@ func (w *writer) write(group []*request, fresh []answer) error {
 	})
 }
 
+func (w *writer) insert(e fedmsg.Entry) error {
+	at, raw := e.At.UnixMicro(), e.Message.Bytes()
+	return w.c.exec("INSERT INTO entries (seq, at, crc, verified, id, topic, raw) VALUES (?, ?, ?, ?, ?, ?, ?)",
+		int64(e.Seq), at, checksum(int64(e.Seq), at, e.Verified, raw), e.Verified, e.Message.ID, string(e.Message.Topic), raw)
+}
+
+// timed measures what waits for the disk.
+func (w *writer) timed(commit func() error) error {
+	start := time.Now()
+	if err := commit(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	w.took = time.Since(start)
+	w.log.syncs.Observe(w.took)
+	return nil
+}
+
 // transact runs work in a transaction and measures the commit.
 func (w *writer) transact(work func() error) error {
 	if err := w.c.exec("BEGIN IMMEDIATE"); err != nil {
@@ -250,13 +266,9 @@ func (w *writer) transact(work func() error) error {
 	}
 	err := work()
 	if err == nil {
-		start := time.Now()
-		if err = w.c.exec("COMMIT"); err == nil {
-			w.took = time.Since(start)
-			w.log.syncs.Observe(w.took)
+		if err = w.timed(func() error { return w.c.exec("COMMIT") }); err == nil {
 			return nil
 		}
-		err = fmt.Errorf("commit: %w", err)
 	}
 	if undo := w.c.exec("ROLLBACK"); undo != nil && code(undo) != codeError { // codeError: it was rolled back already
 		err = fmt.Errorf("%w; and rollback: %w", err, undo)
