@@ -1,76 +1,28 @@
 package fedmsg_test
 
 import (
-	"bytes"
-	"cmp"
-	"compress/gzip"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
-	"io"
-	"os"
-	"path/filepath"
 	"testing"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/fedmsgtest"
 )
-
-// A badInput is a line of badinputs/zmq.jsonl, as far as decoding goes.
-type badInput struct {
-	Name  string
-	Input struct {
-		Frames  [][]byte `json:"frames_b64"`
-		Gzipped []string `json:"frames_gz_b64"`
-	}
-	Must struct{ Outcome, Reason, Field string }
-}
-
-func (b badInput) body(t *testing.T) []byte {
-	t.Helper()
-	if len(b.Input.Gzipped) == 2 {
-		zipped, err := base64.StdEncoding.DecodeString(b.Input.Gzipped[1])
-		if err != nil {
-			t.Fatal(err)
-		}
-		unzip, err := gzip.NewReader(bytes.NewReader(zipped))
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, err := io.ReadAll(unzip)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return body
-	}
-	if len(b.Input.Frames) == 2 {
-		return b.Input.Frames[1]
-	}
-	return nil
-}
 
 // What must be refused for its second frame alone is refused by Decode, with the
 // reason wanted; what must be refused later, or taken, Decode takes.
 func TestBadInputsDecode(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(cmp.Or(os.Getenv("FEDMSG_BADINPUTS"), "../shared/badinputs"), "zmq.jsonl"))
-	if err != nil {
-		t.Skipf("no bad inputs: set FEDMSG_BADINPUTS to their folder: %v", err)
-	}
 	cases := 0
-	for line := range bytes.Lines(text) {
-		var c badInput
-		if err := json.Unmarshal(line, &c); err != nil {
-			t.Fatal(err)
-		}
-		body := c.body(t)
-		if body == nil {
+	for _, c := range fedmsgtest.ZMQCases(t) {
+		if len(c.Input.Frames) != 2 {
 			continue
 		}
+		body := c.Input.Frames[1]
 		cases++
 		want := fedmsg.Reason("")
-		switch reason := fedmsg.Reason(c.Must.Reason); reason {
+		switch c.Must.Reason {
 		case fedmsg.BadUTF8, fedmsg.BadJSON, fedmsg.DupKey, fedmsg.TooDeep, fedmsg.TooLarge, fedmsg.NotObject,
 			fedmsg.MissingField, fedmsg.BadField, fedmsg.BadTimestamp, fedmsg.BadTopic:
-			want = reason
+			want = c.Must.Reason
 		}
 		switch c.Name {
 		case "topic-frame-not-utf8":

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"os/exec"
 	"reflect"
 	"strconv"
@@ -14,6 +13,7 @@ import (
 	"testing"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/fedmsgtest"
 )
 
 // The vectors hold the whole contract; these rows hold what must be true
@@ -119,24 +119,9 @@ func checkSameMeaning(t *testing.T, a, b []byte) {
 	}
 }
 
-// findPython returns a Python 3, or skips the test.
-func findPython(t *testing.T) string {
-	t.Helper()
-	for _, name := range []string{"/usr/bin/python3", "python3"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	if os.Getenv("FEDMSG_REQUIRE_PEERS") == "1" {
-		t.Fatal("no python3, and FEDMSG_REQUIRE_PEERS=1: apt-get install python3")
-	}
-	t.Skip("no python3: apt-get install python3")
-	return ""
-}
-
 // The canonical form is defined by what Python writes, so ask Python.
 func TestAppendCanonicalAgreesWithPython(t *testing.T) {
-	python := findPython(t)
+	python := fedmsgtest.PythonWith(t, "json", "python3")
 	rng := rand.New(rand.NewPCG(1, 2))
 	var in bytes.Buffer
 	var docs []string

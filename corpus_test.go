@@ -1,32 +1,22 @@
 package fedmsg_test
 
 import (
-	"bytes"
-	"cmp"
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"testing"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/fedmsgtest"
 )
 
 // Real messages of Fedora's bus, of many years: the strict reading costs none of
 // them but those whose collectors left out a field, mostly msg_id.
 func TestCorpusDecode(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(cmp.Or(os.Getenv("FEDMSG_CORPUS"), "../shared/corpus"), "corpus.jsonl"))
-	if err != nil {
-		t.Skipf("no corpus: set FEDMSG_CORPUS to its folder: %v", err)
-	}
 	var all, refused int
-	for line := range bytes.Lines(text) {
-		var row struct {
-			ID  string
-			Msg json.RawMessage
-		}
-		if err := json.Unmarshal(line, &row); err != nil {
-			t.Fatal(err)
-		}
+	for _, row := range fedmsgtest.Rows[struct {
+		ID  string
+		Msg json.RawMessage
+	}](t, filepath.Join(fedmsgtest.CorpusDir(t), "corpus.jsonl")) {
 		all++
 		history, err := fedmsg.DecodeHistory(row.Msg)
 		if err != nil {

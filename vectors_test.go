@@ -1,47 +1,17 @@
 package fedmsg_test
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/fedmsgtest"
 )
-
-// rows reads a file of vectors, one JSON document a line.
-func rows[T any](t *testing.T, name string) []T {
-	t.Helper()
-	dir := os.Getenv("FEDMSG_VECTORS")
-	if dir == "" {
-		dir = "../shared/vectors"
-	}
-	f, err := os.Open(filepath.Join(dir, "fedmsg", name))
-	if err != nil {
-		t.Skipf("no vectors: set FEDMSG_VECTORS to their folder: %v", err)
-	}
-	defer f.Close()
-	var all []T
-	scan := bufio.NewScanner(f)
-	scan.Buffer(nil, 16<<20)
-	for scan.Scan() {
-		var row T
-		if err := json.Unmarshal(scan.Bytes(), &row); err != nil {
-			t.Fatalf("%s line %d: %v", name, len(all)+1, err)
-		}
-		all = append(all, row)
-	}
-	if err := scan.Err(); err != nil || len(all) == 0 {
-		t.Fatalf("%s: %d rows, %v", name, len(all), err)
-	}
-	return all
-}
 
 // A jsonText is a JSON string whose text is kept even where it holds half of a
 // surrogate pair, which encoding/json would replace.
@@ -82,7 +52,7 @@ func (s *jsonText) UnmarshalJSON(b []byte) error {
 }
 
 func TestVectorsCanonical(t *testing.T) {
-	for _, row := range rows[struct {
+	for _, row := range fedmsgtest.Vectors[struct {
 		ID      string
 		In, Out jsonText
 	}](t, "canonical.jsonl") {
@@ -94,7 +64,7 @@ func TestVectorsCanonical(t *testing.T) {
 }
 
 func TestVectorsCanonicalReject(t *testing.T) {
-	for _, row := range rows[struct {
+	for _, row := range fedmsgtest.Vectors[struct {
 		In       *string
 		InRepeat *struct {
 			Text  string
@@ -115,7 +85,7 @@ func TestVectorsCanonicalReject(t *testing.T) {
 }
 
 func TestVectorsRecode(t *testing.T) {
-	for _, row := range rows[struct {
+	for _, row := range fedmsgtest.Vectors[struct {
 		ID     string
 		In     jsonText
 		Relay  jsonText `json:"relay_out"`
@@ -131,7 +101,7 @@ func TestVectorsRecode(t *testing.T) {
 }
 
 func TestVectorsTopics(t *testing.T) {
-	for i, row := range rows[struct {
+	for i, row := range fedmsgtest.Vectors[struct {
 		Prefix      any `json:"topic_prefix"`
 		Environment any
 		Modname     any

@@ -1,7 +1,7 @@
 // Package fedmsgtest is one test suite per interface of package fedmsg, and
-// messages to test with. A room that claims to be a log calls [TestLog] from a
-// test of its own, and so on: the suites are the contracts, in a form that can
-// fail.
+// what tests of many rooms need: messages, inputs, peers, and watches with bounds.
+// A room that claims to be a log calls [TestLog] from a test of its own, and so
+// on: the suites are the contracts, in a form that can fail.
 package fedmsgtest
 
 import (
