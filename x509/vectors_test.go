@@ -1,7 +1,6 @@
 package x509_test
 
 import (
-	"bufio"
 	"cmp"
 	"encoding/hex"
 	"encoding/json"
@@ -12,45 +11,12 @@ import (
 	"testing"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/fedmsgtest"
 	"github.com/fedora-infra/fedmsg-go/x509"
 )
 
-// vectorDir returns the folder of vectors made with the original, or skips.
-func vectorDir(t testing.TB) string {
-	t.Helper()
-	dir := filepath.Join(cmp.Or(os.Getenv("FEDMSG_VECTORS"), "../../shared/vectors"), "fedmsg")
-	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("no vectors: set FEDMSG_VECTORS to their folder: %v", err)
-	}
-	return dir
-}
-
-// rows reads a file of one JSON document a line.
-func rows[T any](t testing.TB, file string) []T {
-	t.Helper()
-	f, err := os.Open(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	var all []T
-	scan := bufio.NewScanner(f)
-	scan.Buffer(nil, 16<<20)
-	for scan.Scan() {
-		var row T
-		if err := json.Unmarshal(scan.Bytes(), &row); err != nil {
-			t.Fatalf("%s line %d: %v", file, len(all)+1, err)
-		}
-		all = append(all, row)
-	}
-	if err := scan.Err(); err != nil || len(all) == 0 {
-		t.Fatalf("%s: %d rows, %v", file, len(all), err)
-	}
-	return all
-}
-
 func TestVectorsBase64Wrap(t *testing.T) {
-	for _, row := range rows[struct{ Hex, Wrapped string }](t, filepath.Join(vectorDir(t), "base64_wrap.jsonl")) {
+	for _, row := range fedmsgtest.Vectors[struct{ Hex, Wrapped string }](t, "base64_wrap.jsonl") {
 		b, err := hex.DecodeString(row.Hex)
 		if err != nil {
 			t.Fatal(err)
@@ -62,11 +28,11 @@ func TestVectorsBase64Wrap(t *testing.T) {
 }
 
 func TestVectorsBase64Lenient(t *testing.T) {
-	for _, row := range rows[struct {
+	for _, row := range fedmsgtest.Vectors[struct {
 		In     string
 		Out    *string `json:"out_hex"`
 		Raises string
-	}](t, filepath.Join(vectorDir(t), "base64_lenient.jsonl")) {
+	}](t, "base64_lenient.jsonl") {
 		got, err := x509.DecodeBase64(row.In)
 		if row.Out == nil {
 			if err == nil {
@@ -82,8 +48,8 @@ func TestVectorsBase64Lenient(t *testing.T) {
 
 // The original's field certificate holds the block of the file and nothing else.
 func TestVectorsCertificateDress(t *testing.T) {
-	dir := vectorDir(t)
-	for _, row := range rows[signedRow](t, filepath.Join(dir, "signed_x509.jsonl")) {
+	dir := fedmsgtest.VectorDir(t)
+	for _, row := range fedmsgtest.Vectors[signedRow](t, "signed_x509.jsonl") {
 		if row.Name != "plain-cryptography" && row.Name != "plain-m2crypto-api" {
 			continue
 		}
@@ -193,9 +159,9 @@ func (row signedRow) verdict(t *testing.T, pki string) error {
 }
 
 func TestVectorsSignedX509(t *testing.T) {
-	dir := vectorDir(t)
+	dir := fedmsgtest.VectorDir(t)
 	seen := 0
-	for _, row := range rows[signedRow](t, filepath.Join(dir, "signed_x509.jsonl")) {
+	for _, row := range fedmsgtest.Vectors[signedRow](t, "signed_x509.jsonl") {
 		t.Run(row.Name, func(t *testing.T) {
 			seen++
 			err := row.verdict(t, filepath.Join(dir, "pki"))
@@ -221,8 +187,8 @@ func TestVectorsSignedX509(t *testing.T) {
 // At the gate every row is as valid as it was to the original, but for the short
 // list.
 func TestVectorsSignedX509AtTheGate(t *testing.T) {
-	dir := vectorDir(t)
-	for _, row := range rows[signedRow](t, filepath.Join(dir, "signed_x509.jsonl")) {
+	dir := fedmsgtest.VectorDir(t)
+	for _, row := range fedmsgtest.Vectors[signedRow](t, "signed_x509.jsonl") {
 		if row.SignedBy != "" || row.Preprocess != "" {
 			continue // not for what comes in now
 		}

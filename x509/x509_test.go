@@ -15,6 +15,7 @@ import (
 	"time"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/fedmsgtest"
 	"github.com/fedora-infra/fedmsg-go/x509"
 )
 
@@ -146,13 +147,7 @@ func TestSignAndVerify(t *testing.T) {
 
 // A signature of ours is good to OpenSSL, which the original verifies with.
 func TestSignatureIsGoodToOpenSSL(t *testing.T) {
-	openssl, err := exec.LookPath("openssl")
-	if err != nil {
-		if os.Getenv("FEDMSG_REQUIRE_PEERS") == "1" {
-			t.Fatal("no openssl: apt-get install openssl")
-		}
-		t.Skip("no openssl: apt-get install openssl")
-	}
+	openssl := fedmsgtest.Peer(t, "openssl", "openssl")
 	c := newTestCA(t)
 	m := c.signed(t)
 	var fields struct{ Signature, Certificate string }
