@@ -112,15 +112,13 @@ type Refusal struct {
 }
 
 func (r *Refusal) Error() string {
-	switch {
-	case r.Field != "" && r.Detail != "":
-		return fmt.Sprintf("%s: %s: %s", r.Reason, r.Field, r.Detail)
-	case r.Field != "":
-		return fmt.Sprintf("%s: %s", r.Reason, r.Field)
-	case r.Detail != "":
-		return fmt.Sprintf("%s: %s", r.Reason, r.Detail)
+	text := string(r.Reason)
+	for _, more := range []string{r.Field, r.Detail} {
+		if more != "" {
+			text += ": " + more
+		}
 	}
-	return string(r.Reason)
+	return text
 }
 
 // Unwrap returns the kind of the reason.

@@ -43,9 +43,12 @@ type parser struct {
 	pos    int
 	depth  int
 	strict bool
-	plain  bool // so far, no white space between tokens and only printable ASCII
-	count  int32
-	blocks [][]node
+	// shallow makes no nodes below the members of the root. It is for text that
+	// was parsed strictly before: what it passes over it does not check.
+	shallow bool
+	plain   bool // so far, no white space between tokens and only printable ASCII
+	count   int32
+	blocks  [][]node
 }
 
 // node returns the node with a number.
@@ -63,19 +66,24 @@ func (p *parser) key(n *node) []byte {
 
 // parse reads src, which must be exactly one JSON value. The root is node 0.
 func parse(src []byte, strict bool) (*parser, error) {
-	if !utf8.Valid(src) {
-		return nil, Refuse(BadUTF8, "byte %d is not UTF-8", invalidUTF8(src)+1)
-	}
 	p := &parser{src: src, strict: strict, plain: true}
+	return p, p.run()
+}
+
+// run reads all of the text.
+func (p *parser) run() error {
+	if !utf8.Valid(p.src) {
+		return Refuse(BadUTF8, "byte %d is not UTF-8", invalidUTF8(p.src)+1)
+	}
 	p.space()
 	if _, err := p.value(); err != nil {
-		return nil, err
+		return err
 	}
 	p.space()
-	if p.pos < len(src) {
-		return nil, p.bad("more text after the JSON value")
+	if p.pos < len(p.src) {
+		return p.bad("more text after the JSON value")
 	}
-	return p, nil
+	return nil
 }
 
 func invalidUTF8(b []byte) int {
@@ -225,6 +233,9 @@ func (p *parser) container(open byte) (int32, error) {
 		return 0, p.refuse(TooDeep, "arrays and objects nest too deep")
 	}
 	defer func() { p.depth-- }()
+	if p.shallow && p.depth > 1 {
+		return p.passOver(open)
+	}
 
 	self := p.add(node{kind: open, start: int32(p.pos)})
 	shut := open + 2 // in ASCII: ']' is '[' + 2, '}' is '{' + 2
@@ -269,6 +280,31 @@ func (p *parser) container(open byte) (int32, error) {
 			return 0, p.bad("a comma or the end of the array or object should be here")
 		}
 	}
+}
+
+// passOver goes to the end of an array or object that is known to be good.
+func (p *parser) passOver(open byte) (int32, error) {
+	start := p.pos
+	for level := 0; p.pos < len(p.src); {
+		switch p.src[p.pos] {
+		case '"':
+			if _, err := p.skipStr(); err != nil {
+				return 0, err
+			}
+			continue
+		case '{', '[':
+			level++
+		case '}', ']':
+			if level--; level == 0 {
+				p.pos++
+				return p.add(node{kind: open, start: int32(start), end: int32(p.pos)}), nil
+			}
+		case ' ', '\t', '\r', '\n':
+			p.plain = false
+		}
+		p.pos++
+	}
+	return 0, p.bad("the text ends inside an array or object")
 }
 
 // member reads an element of an array, or a name and value of an object.

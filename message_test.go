@@ -528,3 +528,26 @@ func TestDecodeObject(t *testing.T) {
 		}
 	}
 }
+
+// What was taken once is read again quickly, and is the same.
+func TestDecodeStored(t *testing.T) {
+	for _, text := range []string{
+		string(kilobyte(t)),
+		edit("msg", `{"a": [1, {"b": "x\"}]{"}], "é": "\u00e9"}`),
+		edit("msg", `{"\"}":{"a":[[],{}]}}`),
+		edit("extra", `[ "]" ]`),
+	} {
+		want, err := fedmsg.Decode([]byte(text))
+		if err != nil {
+			t.Fatalf("Decode(%s): %v", text, err)
+		}
+		got, err := fedmsg.DecodeStored([]byte(text))
+		if err != nil {
+			t.Fatalf("DecodeStored(%s): %v", text, err)
+		}
+		if !bytes.Equal(got.Bytes(), want.Bytes()) || !bytes.Equal(got.Compact(), want.Compact()) || got.ID != want.ID || got.Topic != want.Topic ||
+			!got.Time.Equal(want.Time) || got.User != want.User || !bytes.Equal(got.Body, want.Body) || got.Signature != want.Signature || got.Digest() != want.Digest() {
+			t.Errorf("DecodeStored(%s) = %+v, want %+v", text, got, want)
+		}
+	}
+}

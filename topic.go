@@ -169,15 +169,7 @@ func wordAt(s string, i int) (word string, next int) {
 // MatchAny reports whether one of the patterns matches t. No patterns match
 // everything.
 func MatchAny(patterns []Pattern, t Topic) bool {
-	if len(patterns) == 0 {
-		return true
-	}
-	for _, p := range patterns {
-		if p.Match(t) {
-			return true
-		}
-	}
-	return false
+	return len(patterns) == 0 || slices.ContainsFunc(patterns, func(p Pattern) bool { return p.Match(t) })
 }
 
 // Policy says which signers may speak on which topics.

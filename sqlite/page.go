@@ -58,7 +58,7 @@ func (r row) entry() (fedmsg.Entry, error) {
 	if checksum(r.seq, r.at, r.verified, r.raw) != r.crc {
 		return fedmsg.Entry{}, fmt.Errorf("entry %d: checksum does not match: %w", r.seq, ErrDamaged)
 	}
-	m, err := fedmsg.DecodeHistory(r.raw)
+	m, err := fedmsg.DecodeStored(r.raw)
 	if err != nil {
 		return fedmsg.Entry{}, fmt.Errorf("entry %d: %w: %w", r.seq, ErrDamaged, err)
 	}
