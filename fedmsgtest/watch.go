@@ -20,13 +20,10 @@ import (
 // not become so, the test ends.
 func Eventually(t testing.TB, within time.Duration, what string, ok func() bool) {
 	t.Helper()
-	end, pause := time.Now().Add(within), time.Millisecond
-	for !ok() {
+	for end := time.Now().Add(within); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("not within %s: %s", within, what)
 		}
-		time.Sleep(pause)
-		pause = min(2*pause, 10*time.Millisecond)
 	}
 }
 

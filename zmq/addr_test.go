@@ -5,8 +5,10 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/fedmsgtest"
 	"github.com/fedora-infra/fedmsg-go/zmq"
 )
 
@@ -76,14 +78,14 @@ func TestBindFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	base := inUse(t)
+	base := fedmsgtest.InUse(t)
 	for _, addr := range []string{"tcp://" + taken.Addr().String(), "tcp://192.0.2.1:0", "tcp://no-such-host.invalid:0"} {
 		_, err := zmq.NewPub(zmq.PubConfig{Bind: []string{"tcp://127.0.0.1:0", addr}}, nil)
 		if err == nil || fedmsg.Hint(err) == "" || !strings.Contains(err.Error(), addr) {
 			t.Errorf("NewPub at %s = %v, want an error with a hint", addr, err)
 		}
 	}
-	returnsTo(t, base)
+	fedmsgtest.Returns(t, 5*time.Second, base)
 }
 
 func TestBindAddrs(t *testing.T) {

@@ -2,101 +2,44 @@ package zmq_test
 
 import (
 	"bytes"
-	"compress/gzip"
-	"encoding/base64"
 	"errors"
 	"io"
+	"log/slog"
 	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
-	"unicode"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/fedmsgtest"
 	"github.com/fedora-infra/fedmsg-go/zmq"
 )
-
-// badInput is a row of badinputs/zmq.jsonl.
-type badInput struct {
-	Name  string
-	Input struct {
-		TCP      string   `json:"tcp_b64"`
-		TCPGz    string   `json:"tcp_gz_b64"`
-		Frames   []string `json:"frames_b64"`
-		FramesGz []string `json:"frames_gz_b64"`
-	}
-	Must struct {
-		Outcome string
-		Reason  fedmsg.Reason
-	}
-}
-
-func (b badInput) tcp(t *testing.T) []byte {
-	t.Helper()
-	if b.Input.TCPGz != "" {
-		return unzip(t, b.Input.TCPGz)
-	}
-	return unbase64(t, b.Input.TCP)
-}
-
-func (b badInput) frames(t *testing.T) (all [][]byte) {
-	t.Helper()
-	for _, f := range b.Input.Frames {
-		all = append(all, unbase64(t, f))
-	}
-	for _, f := range b.Input.FramesGz {
-		all = append(all, unzip(t, f))
-	}
-	return all
-}
-
-func unbase64(t *testing.T, s string) []byte {
-	t.Helper()
-	b, err := base64.StdEncoding.DecodeString(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
-func unzip(t *testing.T, s string) []byte {
-	t.Helper()
-	z, err := gzip.NewReader(bytes.NewReader(unbase64(t, s)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
 
 // The cases that are about the wire: the connection is closed in time, what was
 // wrong is counted, memory does not grow, the log stays readable, and a
 // publisher that is connected all the while notices nothing.
 func TestBadInputsZMTP(t *testing.T) {
-	cases := rows[badInput](t, "FEDMSG_BADINPUTS", "badinputs", "zmq.jsonl")
-	b, book := new(bus), new(logBook)
-	s, addr := source(t, zmq.SourceConfig{}, b, book.logger())
+	cases := fedmsgtest.ZMQCases(t)
+	b, book := new(bus), new(fedmsgtest.LogBook)
+	s, addr := source(t, zmq.SourceConfig{}, b, book.Logger(slog.LevelInfo))
 	control := connected(t, addr)
-	pub := publisher(t, zmq.PubConfig{}, book.logger())
+	pub := publisher(t, zmq.PubConfig{}, book.Logger(slog.LevelInfo))
 	settle(t, rawSubscriber(t, pub.Addrs()[0])) // it is up now
 	n := 0
 	for _, c := range cases {
-		if c.Input.TCP == "" && c.Input.TCPGz == "" {
+		if c.Input.TCP == nil {
 			continue
 		}
 		t.Run(c.Name, func(t *testing.T) {
-			base := inUse(t)
-			raw := c.tcp(t)
+			base := fedmsgtest.InUse(t)
+			raw := c.Input.TCP
 			var meter fedmsg.Meter = s
 			at := addr
 			if bytes.Contains(raw, []byte("SUB")) { // a subscriber talks to a publisher
 				meter, at = pub, pub.Addrs()[0]
 			}
-			rejected, reason := value(meter, "messages_rejected_total"), value(meter, "messages_rejected_total", "reason", string(c.Must.Reason))
+			rejected, reason := fedmsgtest.Value(meter, "messages_rejected_total"), fedmsgtest.Value(meter, "messages_rejected_total", "reason", string(c.Must.Reason))
 			before := allocated()
 			nc := dial(t, at)
 			if err := nc.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
@@ -109,8 +52,8 @@ func TestBadInputsZMTP(t *testing.T) {
 				if _, err := io.Copy(io.Discard, nc); err != nil && !errors.Is(err, syscall.ECONNRESET) {
 					t.Errorf("the connection was not closed: %v", err)
 				}
-				within(t, time.Second, "one more refusal", func() bool { return value(meter, "messages_rejected_total") == rejected+1 })
-				if c.Must.Reason != "" && value(meter, "messages_rejected_total", "reason", string(c.Must.Reason)) != reason+1 {
+				fedmsgtest.Eventually(t, time.Second, "one more refusal", func() bool { return fedmsgtest.Value(meter, "messages_rejected_total") == rejected+1 })
+				if c.Must.Reason != "" && fedmsgtest.Value(meter, "messages_rejected_total", "reason", string(c.Must.Reason)) != reason+1 {
 					t.Errorf("it was not counted as %s", c.Must.Reason)
 				}
 			}
@@ -121,14 +64,14 @@ func TestBadInputsZMTP(t *testing.T) {
 			n++
 			m := message(t, n)
 			control.Send(string(m.Topic), m.Bytes())
-			within(t, time.Second, "a control message", func() bool { return b.has(m.ID) })
-			returnsTo(t, base)
+			fedmsgtest.Eventually(t, time.Second, "a control message", func() bool { return b.has(m.ID) })
+			fedmsgtest.Returns(t, 5*time.Second, base)
 		})
 	}
 	if n == 0 {
 		t.Error("no case is about the wire")
 	}
-	noControls(t, book)
+	fedmsgtest.NoControls(t, book.String())
 }
 
 // allocated is how many bytes were ever allocated, whether freed since or not.
@@ -138,25 +81,16 @@ func allocated() uint64 {
 	return m.TotalAlloc
 }
 
-func noControls(t *testing.T, book *logBook) {
-	t.Helper()
-	for line := range book.lines() {
-		if i := strings.IndexFunc(strings.TrimSuffix(line, "\n"), unicode.IsControl); i >= 0 {
-			t.Errorf("a control character at byte %d of the log line %q", i, line)
-		}
-	}
-}
-
 // The cases that are about messages, as far as they are for this edge to
 // refuse: framing, what Decode says, and the topic frame. Signatures, policy
 // and time are for the gate, which is not here.
 func TestBadInputsFrames(t *testing.T) {
-	b, book := new(bus), new(logBook)
-	s, addr := source(t, zmq.SourceConfig{Tuning: zmq.Tuning{ReconnectMin: time.Millisecond}}, b, book.logger())
+	b, book := new(bus), new(fedmsgtest.LogBook)
+	s, addr := source(t, zmq.SourceConfig{Tuning: zmq.Tuning{ReconnectMin: time.Millisecond}}, b, book.Logger(slog.LevelInfo))
 	nc := rawPublisher(t, addr)
 	refused := 0
-	for _, c := range rows[badInput](t, "FEDMSG_BADINPUTS", "badinputs", "zmq.jsonl") {
-		fs := c.frames(t)
+	for _, c := range fedmsgtest.ZMQCases(t) {
+		fs := c.Input.Frames
 		if len(fs) == 0 {
 			continue
 		}
@@ -174,18 +108,18 @@ func TestBadInputsFrames(t *testing.T) {
 		if want != "" && c.Must.Reason != want && c.Name != "topic-frame-not-utf8" {
 			t.Errorf("%s: refused as %s, must be %s with %s", c.Name, want, c.Must.Outcome, c.Must.Reason)
 		}
-		passed, rejected := b.count(), value(s, "messages_rejected_total")
-		reason := value(s, "messages_rejected_total", "reason", string(c.Must.Reason))
-		if _, err := nc.Write(encode(fs...)); err != nil && want != fedmsg.TooLarge {
+		passed, rejected := b.count(), fedmsgtest.Value(s, "messages_rejected_total")
+		reason := fedmsgtest.Value(s, "messages_rejected_total", "reason", string(c.Must.Reason))
+		if _, err := nc.Write(fedmsgtest.Frames(fs...)); err != nil && want != fedmsg.TooLarge {
 			t.Fatalf("%s: %v", c.Name, err)
 		}
-		within(t, 5*time.Second, "an answer to "+c.Name, func() bool {
-			return b.count() > passed || value(s, "messages_rejected_total") > rejected
+		fedmsgtest.Eventually(t, 5*time.Second, "an answer to "+c.Name, func() bool {
+			return b.count() > passed || fedmsgtest.Value(s, "messages_rejected_total") > rejected
 		})
 		switch {
 		case want == "" && b.count() != passed+1:
 			t.Errorf("%s: refused, must pass", c.Name)
-		case want != "" && value(s, "messages_rejected_total", "reason", string(c.Must.Reason)) != reason+1:
+		case want != "" && fedmsgtest.Value(s, "messages_rejected_total", "reason", string(c.Must.Reason)) != reason+1:
 			t.Errorf("%s: not counted as %s", c.Name, c.Must.Reason)
 		}
 		if want != "" {
@@ -198,15 +132,11 @@ func TestBadInputsFrames(t *testing.T) {
 	if refused < 50 {
 		t.Errorf("only %d cases were refused", refused)
 	}
-	if got := value(s, "panics_recovered_total"); got != 0 {
+	if got := fedmsgtest.Value(s, "panics_recovered_total"); got != 0 {
 		t.Errorf("%v panics", got)
 	}
-	noControls(t, book)
-	lines := 0
-	for range book.lines() {
-		lines++
-	}
-	if lines > refused/2 {
+	fedmsgtest.NoControls(t, book.String())
+	if lines := strings.Count(book.String(), "\n"); lines > refused/2 {
 		t.Errorf("%d log lines for %d refusals; they should be few", lines, refused)
 	}
 }

@@ -11,19 +11,17 @@ import (
 	"time"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/fedmsgtest"
 	"github.com/fedora-infra/fedmsg-go/zmq"
 )
 
 // libzmq builds testdata/peer.c.
 func libzmq(t testing.TB) string {
 	t.Helper()
-	cc, err := exec.LookPath("cc")
-	if err != nil {
-		missing(t, "a C compiler", "gcc")
-	}
+	cc := fedmsgtest.Peer(t, "cc", "gcc")
 	program := filepath.Join(t.TempDir(), "peer")
 	if out, err := exec.Command(cc, "-O2", "-o", program, "testdata/peer.c", "-lzmq").CombinedOutput(); err != nil {
-		missing(t, fmt.Sprintf("libzmq to compile with (%v, %.200s)", err, out), "libzmq3-dev")
+		fedmsgtest.MissingPeer(t, fmt.Sprintf("libzmq to compile with (%v, %.200s)", err, out), "libzmq3-dev")
 	}
 	return program
 }
@@ -63,7 +61,7 @@ func (f *fanOut) report(b *testing.B, rounds int) {
 func (f *fanOut) ours(b *testing.B, program string) {
 	p := publisher(b, zmq.PubConfig{Queue: f.count + 1, QueueBytes: 1 << 40}, nil)
 	them := startPeer(b, program, "sub", p.Addrs()[0], strconv.Itoa(f.subs), strconv.Itoa(f.count))
-	within(b, 20*time.Second, "all subscriptions", func() bool { return p.Send("probe", nil) == f.subs })
+	fedmsgtest.Eventually(b, 20*time.Second, "all subscriptions", func() bool { return p.Send("probe", nil) == f.subs })
 	const topic = "org.fedoraproject.prod.exam.bench"
 	next := time.Now()
 	body := make([]byte, f.size)
@@ -139,7 +137,7 @@ func BenchmarkSource(b *testing.B) {
 		for _, m := range all {
 			p.Send(string(m.Topic), m.Bytes())
 		}
-		within(b, 10*time.Second, "all messages", func() bool { return bus.count() == was+len(all) })
+		fedmsgtest.Eventually(b, 10*time.Second, "all messages", func() bool { return bus.count() == was+len(all) })
 	}
 	b.ReportMetric(float64(bus.count())/b.Elapsed().Seconds(), "msgs/s")
 	b.ReportMetric(0, "ns/op")

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -18,29 +17,9 @@ import (
 	"time"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/fedmsgtest"
 	"github.com/fedora-infra/fedmsg-go/zmq"
 )
-
-// missing skips a test that needs a program, or fails where all must run.
-func missing(t testing.TB, what, debian string) {
-	t.Helper()
-	if os.Getenv("FEDMSG_REQUIRE_PEERS") == "1" {
-		t.Fatalf("%s is missing: apt install %s", what, debian)
-	}
-	t.Skipf("%s is missing: apt install %s", what, debian)
-}
-
-// python finds a Python that has zmq.
-func python(t testing.TB) string {
-	t.Helper()
-	for _, name := range []string{"python3", "/usr/bin/python3"} {
-		if path, err := exec.LookPath(name); err == nil && exec.Command(path, "-c", "import zmq").Run() == nil {
-			return path
-		}
-	}
-	missing(t, "a Python with zmq", "python3-zmq")
-	return ""
-}
 
 // peer is testdata/peer.py, running.
 type peer struct {
@@ -94,7 +73,7 @@ func bindOrConnect(t *testing.T, test func(t *testing.T, theirs string, bind, co
 // Ten thousand messages to libzmq, none lost, byte for byte.
 func TestPeerSubscribes(t *testing.T) {
 	const count = 10_000
-	py := python(t)
+	py := fedmsgtest.PythonWithZMQ(t)
 	bindOrConnect(t, func(t *testing.T, theirs string, bind, _ []string) {
 		cfg := zmq.PubConfig{Bind: bind}
 		var them *peer
@@ -106,7 +85,7 @@ func TestPeerSubscribes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		start(t, "pub", p.Run)
+		fedmsgtest.Start(t, "pub", p.Run)
 		if theirs == "connect" {
 			them = startPeer(t, py, "testdata/peer.py", "sub", "connect", p.Addrs()[0], strconv.Itoa(count))
 			them.line()
@@ -133,7 +112,7 @@ func TestPeerSubscribes(t *testing.T) {
 // Ten thousand messages from libzmq, none lost, byte for byte and in order.
 func TestPeerPublishes(t *testing.T) {
 	const count = 10_000
-	py := python(t)
+	py := fedmsgtest.PythonWithZMQ(t)
 	bindOrConnect(t, func(t *testing.T, theirs string, bind, _ []string) {
 		cfg := zmq.SourceConfig{Bind: bind}
 		var them *peer
@@ -147,12 +126,12 @@ func TestPeerPublishes(t *testing.T) {
 			them = startPeer(t, py, "testdata/peer.py", "pub", "connect", addr, strconv.Itoa(count))
 			them.line()
 		}
-		within(t, 10*time.Second, "a probe", func() bool { return value(s, "messages_rejected_total", "reason", "frame_count") > 0 })
+		fedmsgtest.Eventually(t, 10*time.Second, "a probe", func() bool { return fedmsgtest.Value(s, "messages_rejected_total", "reason", "frame_count") > 0 })
 		if _, err := io.WriteString(them.in, "go\n"); err != nil {
 			t.Fatal(err)
 		}
 		want := them.line()
-		within(t, 20*time.Second, "all messages", func() bool { return b.count() >= count })
+		fedmsgtest.Eventually(t, 20*time.Second, "all messages", func() bool { return b.count() >= count })
 		sum := sha256.New()
 		for _, m := range b.got {
 			fmt.Fprintf(sum, "%s%s", m.Topic, m.Bytes())
@@ -169,18 +148,18 @@ func TestPeerPublishes(t *testing.T) {
 // Two hundred subscribers of libzmq come and go; one that stays gets all, and
 // nothing is left of the others.
 func TestPeersFlap(t *testing.T) {
-	py := python(t)
+	py := fedmsgtest.PythonWithZMQ(t)
 	p := publisher(t, zmq.PubConfig{Queue: 1 << 20}, nil)
 	s, err := zmq.NewSub(zmq.SubConfig{Connect: p.Addrs()}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var got atomic.Int64
-	start(t, "sub", func(ctx context.Context) error {
+	fedmsgtest.Start(t, "sub", func(ctx context.Context) error {
 		return s.Run(ctx, func(netip.AddrPort, [][]byte) { got.Add(1) })
 	})
 	waitSubscribed(t, p)
-	base := inUse(t)
+	base := fedmsgtest.InUse(t)
 	them := startPeer(t, py, "testdata/peer.py", "flap", "connect", p.Addrs()[0], "2")
 	ended := make(chan string, 1)
 	go func() { ended <- them.line() }()
@@ -196,10 +175,10 @@ func TestPeersFlap(t *testing.T) {
 			sent++
 		}
 	}
-	within(t, 5*time.Second, "all messages at the one who stays", func() bool { return got.Load() == sent })
+	fedmsgtest.Eventually(t, 5*time.Second, "all messages at the one who stays", func() bool { return got.Load() == sent })
 	them.wait()
-	returnsTo(t, base)
-	if clients := value(p, "clients"); clients != 1 {
+	fedmsgtest.Returns(t, 5*time.Second, base)
+	if clients := fedmsgtest.Value(p, "clients"); clients != 1 {
 		t.Errorf("%v clients are left, want 1", clients)
 	}
 }

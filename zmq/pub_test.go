@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/fedmsgtest"
 	"github.com/fedora-infra/fedmsg-go/zmq"
 )
 
@@ -50,7 +52,7 @@ func TestPubCountsSubscriptions(t *testing.T) {
 		if takers := p.Send("org.a.b", []byte("{}")); (takers == 1) != step.want {
 			t.Errorf("step %d: Send = %d, want it to be queued: %v", i, takers, step.want)
 		} else if takers == 1 {
-			want = encode([]byte("org.a.b"), []byte("{}"))
+			want = fedmsgtest.Frames([]byte("org.a.b"), []byte("{}"))
 		}
 		expect(t, nc, fmt.Sprintf("the message after step %d", i), want)
 	}
@@ -65,7 +67,7 @@ func TestPubClosesConnections(t *testing.T) {
 	}{
 		{"a long subscription", []byte("\x02\x00\x00\x00\x00\x00\x01\x00\x00"), fedmsg.TooLarge},
 		{"a long command", []byte("\x06\x00\x00\x00\x00\x00\x01\x00\x00"), fedmsg.TooLarge},
-		{"a prefix longer than any topic", encode(append([]byte{1}, make([]byte, 600)...)), fedmsg.TooLarge},
+		{"a prefix longer than any topic", fedmsgtest.Frames(append([]byte{1}, make([]byte, 600)...)), fedmsg.TooLarge},
 		{"four subscriptions", []byte("\x00\x02\x01a\x00\x02\x01a\x00\x02\x01b\x00\x02\x01c\x00\x02\x01d"), fedmsg.TooManySubscriptions},
 		{"frames without end", bytes.Repeat([]byte{1, 0}, 17), fedmsg.FrameCount},
 		{"a flag that is not there", []byte("\x08\x00"), zmq.ProtocolError},
@@ -79,15 +81,15 @@ func TestPubClosesConnections(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			nc := rawPeer(t, p.Addrs()[0], "SUB", "PUB")
-			before := value(p, "messages_rejected_total", "edge", "zmq", "reason", string(tt.want))
+			before := fedmsgtest.Value(p, "messages_rejected_total", "edge", "zmq", "reason", string(tt.want))
 			write(t, nc, tt.say)
 			wantClosed(t, nc)
-			within(t, 5*time.Second, "a refusal that is counted as "+string(tt.want), func() bool {
-				return value(p, "messages_rejected_total", "edge", "zmq", "reason", string(tt.want)) == before+1
+			fedmsgtest.Eventually(t, 5*time.Second, "a refusal that is counted as "+string(tt.want), func() bool {
+				return fedmsgtest.Value(p, "messages_rejected_total", "edge", "zmq", "reason", string(tt.want)) == before+1
 			})
 		})
 	}
-	if got := value(p, "messages_rejected_total"); got != float64(len(tests)) {
+	if got := fedmsgtest.Value(p, "messages_rejected_total"); got != float64(len(tests)) {
 		t.Errorf("%v refusals were counted, want %d", got, len(tests))
 	}
 }
@@ -110,25 +112,25 @@ func TestPubHandshake(t *testing.T) {
 		say  []byte
 		want fedmsg.Reason // "" is a success
 	}{
-		{"3.1", append(greetingOf(1), readyOf("SUB")...), ""},
-		{"3.0", append(greetingOf(0), readyOf("SUB")...), ""},
-		{"a later version", append(append([]byte("\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f\x04\x02"), greetingOf(0)[12:]...), readyOf("XSUB")...), ""},
-		{"a signature with other padding", append(append([]byte("\xff12345678\x7f"), greetingOf(0)[10:]...), readyOf("SUB")...), ""},
+		{"3.1", append(fedmsgtest.Greeting(1), fedmsgtest.Ready("SUB")...), ""},
+		{"3.0", append(fedmsgtest.Greeting(0), fedmsgtest.Ready("SUB")...), ""},
+		{"a later version", append(append([]byte("\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f\x04\x02"), fedmsgtest.Greeting(0)[12:]...), fedmsgtest.Ready("XSUB")...), ""},
+		{"a signature with other padding", append(append([]byte("\xff12345678\x7f"), fedmsgtest.Greeting(0)[10:]...), fedmsgtest.Ready("SUB")...), ""},
 		{"1.0", []byte("\x01\x00"), zmq.ProtocolError},
 		{"2.0", v2, zmq.ProtocolError},
 		{"no signature", []byte("\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7e"), zmq.ProtocolError},
-		{"curve", append(greetingOf(1)[:12], append([]byte("CURVE"), make([]byte, 47)...)...), zmq.ProtocolError},
-		{"another publisher", append(greetingOf(1), readyOf("PUB")...), zmq.ProtocolError},
-		{"no socket type", append(greetingOf(1), "\x04\x06\x05READY"...), zmq.ProtocolError},
-		{"half a property", append(greetingOf(1), "\x04\x0b\x05READY\x0bSock"...), zmq.ProtocolError},
-		{"a property that is longer than the command", append(greetingOf(1), "\x04\x0c\x05READY\x01a\x00\x00\xff\x00"...), zmq.ProtocolError},
-		{"a message instead", append(greetingOf(1), "\x00\x01\x01"...), zmq.ProtocolError},
-		{"another command instead", append(greetingOf(1), "\x04\x0a\x09SUBSCRIBE"...), zmq.ProtocolError},
-		{"an error instead", append(greetingOf(1), "\x04\x09\x05ERROR\x02no"...), zmq.ProtocolError},
-		{"a READY without end", append(greetingOf(1), "\x06\x00\x00\x00\x00\x00\x01\x00\x00"...), fedmsg.TooLarge},
+		{"curve", append(fedmsgtest.Greeting(1)[:12], append([]byte("CURVE"), make([]byte, 47)...)...), zmq.ProtocolError},
+		{"another publisher", append(fedmsgtest.Greeting(1), fedmsgtest.Ready("PUB")...), zmq.ProtocolError},
+		{"no socket type", append(fedmsgtest.Greeting(1), "\x04\x06\x05READY"...), zmq.ProtocolError},
+		{"half a property", append(fedmsgtest.Greeting(1), "\x04\x0b\x05READY\x0bSock"...), zmq.ProtocolError},
+		{"a property that is longer than the command", append(fedmsgtest.Greeting(1), "\x04\x0c\x05READY\x01a\x00\x00\xff\x00"...), zmq.ProtocolError},
+		{"a message instead", append(fedmsgtest.Greeting(1), "\x00\x01\x01"...), zmq.ProtocolError},
+		{"another command instead", append(fedmsgtest.Greeting(1), "\x04\x0a\x09SUBSCRIBE"...), zmq.ProtocolError},
+		{"an error instead", append(fedmsgtest.Greeting(1), "\x04\x09\x05ERROR\x02no"...), zmq.ProtocolError},
+		{"a READY without end", append(fedmsgtest.Greeting(1), "\x06\x00\x00\x00\x00\x00\x01\x00\x00"...), fedmsg.TooLarge},
 		{"nothing", nil, fedmsg.HandshakeTimeout},
 		{"half a signature", []byte("\xff\x00\x00"), fedmsg.HandshakeTimeout},
-		{"a greeting and no more", greetingOf(1), fedmsg.HandshakeTimeout},
+		{"a greeting and no more", fedmsgtest.Greeting(1), fedmsg.HandshakeTimeout},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -141,11 +143,11 @@ func TestPubHandshake(t *testing.T) {
 			nc := dial(t, p.Addrs()[0])
 			write(t, nc, tt.say)
 			if tt.want == "" {
-				within(t, 5*time.Second, "a client", func() bool { return value(p, "clients") == 1 })
+				fedmsgtest.Eventually(t, 5*time.Second, "a client", func() bool { return fedmsgtest.Value(p, "clients") == 1 })
 				return
 			}
 			wantClosed(t, nc)
-			if got := value(p, "messages_rejected_total", "reason", string(tt.want)); got != 1 || value(p, "messages_rejected_total") != 1 {
+			if got := fedmsgtest.Value(p, "messages_rejected_total", "reason", string(tt.want)); got != 1 || fedmsgtest.Value(p, "messages_rejected_total") != 1 {
 				t.Errorf("%v were counted as %s, want 1 and no other", got, tt.want)
 			}
 		})
@@ -158,11 +160,11 @@ func TestPubTooManyConnections(t *testing.T) {
 	rawSubscriber(t, p.Addrs()[0])
 	third := dial(t, p.Addrs()[0])
 	wantClosed(t, third)
-	if got := value(p, "messages_rejected_total", "reason", string(fedmsg.TooManyConnections)); got != 1 {
+	if got := fedmsgtest.Value(p, "messages_rejected_total", "reason", string(fedmsg.TooManyConnections)); got != 1 {
 		t.Errorf("%v connections were refused, want 1", got)
 	}
 	first.Close()
-	within(t, 5*time.Second, "a free place", func() bool { return value(p, "zmq_connections", "socket", "pub") == 1 })
+	fedmsgtest.Eventually(t, 5*time.Second, "a free place", func() bool { return fedmsgtest.Value(p, "zmq_connections", "socket", "pub") == 1 })
 	rawSubscriber(t, p.Addrs()[0])
 }
 
@@ -170,14 +172,14 @@ func TestPubTooManyConnections(t *testing.T) {
 // disconnected; the other one gets all of them.
 func TestPubSlowSubscriber(t *testing.T) {
 	const count = 5000
-	book := new(logBook)
-	base := inUse(t)
+	book := new(fedmsgtest.LogBook)
+	base := fedmsgtest.InUse(t)
 	cfg := zmq.PubConfig{Bind: []string{"tcp://127.0.0.1:0"}, Queue: count, QueueBytes: 4 << 20, Tuning: zmq.Tuning{Stall: 2 * time.Second}}
-	p, err := zmq.NewPub(cfg, book.logger())
+	p, err := zmq.NewPub(cfg, book.Logger(slog.LevelInfo))
 	if err != nil {
 		t.Fatal(err)
 	}
-	stop := start(t, "pub", p.Run)
+	stop := fedmsgtest.Start(t, "pub", p.Run)
 	silent := rawSubscriber(t, p.Addrs()[0])
 	s, err := zmq.NewSub(zmq.SubConfig{Connect: p.Addrs()}, nil)
 	if err != nil {
@@ -185,14 +187,14 @@ func TestPubSlowSubscriber(t *testing.T) {
 	}
 	sum, want := sha256.New(), sha256.New()
 	var got atomic.Int64
-	stopSub := start(t, "sub", func(ctx context.Context) error {
+	stopSub := fedmsgtest.Start(t, "sub", func(ctx context.Context) error {
 		return s.Run(ctx, func(_ netip.AddrPort, frames [][]byte) {
 			sum.Write(frames[1])
 			got.Add(1)
 		})
 	})
-	within(t, 5*time.Second, "two subscribers", func() bool { return p.Send("org.hello", nil) == 2 })
-	within(t, 5*time.Second, "the greeting", func() bool { return got.Load() > 0 })
+	fedmsgtest.Eventually(t, 5*time.Second, "two subscribers", func() bool { return p.Send("org.hello", nil) == 2 })
+	fedmsgtest.Eventually(t, 5*time.Second, "the greeting", func() bool { return got.Load() > 0 })
 	first := got.Load()
 	sum.Reset()
 	for n := range int64(count) {
@@ -200,28 +202,28 @@ func TestPubSlowSubscriber(t *testing.T) {
 		want.Write(body)
 		p.Send("org.a", body)
 		if n%100 == 0 { // as fast as the one who reads, not faster
-			within(t, 5*time.Second, "most messages", func() bool { return got.Load() >= first+n-1000 })
+			fedmsgtest.Eventually(t, 5*time.Second, "most messages", func() bool { return got.Load() >= first+n-1000 })
 		}
 	}
-	within(t, 5*time.Second, "all messages", func() bool { return got.Load() == first+count })
+	fedmsgtest.Eventually(t, 5*time.Second, "all messages", func() bool { return got.Load() == first+count })
 	if !bytes.Equal(sum.Sum(nil), want.Sum(nil)) {
 		t.Error("the bytes are not the same")
 	}
-	if got := value(p, "messages_dropped_total", "edge", "zmq", "reason", "slow_consumer"); got < 100 {
+	if got := fedmsgtest.Value(p, "messages_dropped_total", "edge", "zmq", "reason", "slow_consumer"); got < 100 {
 		t.Errorf("%v messages were dropped for the one who does not read; there were 15 MB for a queue of 4 MiB", got)
 	}
-	if got := value(p, "slow_consumers_total"); got != 1 {
+	if got := fedmsgtest.Value(p, "slow_consumers_total"); got != 1 {
 		t.Errorf("%v slow consumers, want 1", got)
 	}
-	within(t, 5*time.Second, "the slow one's end", func() bool { return value(p, "clients") == 1 })
-	if got := value(p, "messages_rejected_total", "reason", string(fedmsg.SlowConsumer)); got != 1 {
+	fedmsgtest.Eventually(t, 5*time.Second, "the slow one's end", func() bool { return fedmsgtest.Value(p, "clients") == 1 })
+	if got := fedmsgtest.Value(p, "messages_rejected_total", "reason", string(fedmsg.SlowConsumer)); got != 1 {
 		t.Errorf("%v connections were closed as slow, want 1", got)
 	}
 	silent.Close()
 	stopSub()
 	stop()
-	returnsTo(t, base)
-	noControls(t, book)
+	fedmsgtest.Returns(t, 5*time.Second, base)
+	fedmsgtest.NoControls(t, book.String())
 }
 
 // Two thousand connections that say nothing hold up nobody, and are closed.
@@ -238,22 +240,22 @@ func TestPubSilentConnections(t *testing.T) {
 	p := publisher(t, zmq.PubConfig{Tuning: zmq.Tuning{Handshake: 2 * time.Second}}, nil)
 	nc := rawSubscriber(t, p.Addrs()[0])
 	settle(t, nc)
-	base := inUse(t)
+	base := fedmsgtest.InUse(t)
 	var silent []net.Conn
 	for range count {
 		silent = append(silent, dial(t, p.Addrs()[0]))
 	}
-	within(t, 5*time.Second, "all connections", func() bool { return value(p, "zmq_connections") == float64(count+1) })
+	fedmsgtest.Eventually(t, 5*time.Second, "all connections", func() bool { return fedmsgtest.Value(p, "zmq_connections") == float64(count+1) })
 	p.Send("org.a", []byte("{}"))
-	expect(t, nc, "the message of the one who reads", encode([]byte("org.a"), []byte("{}")))
+	expect(t, nc, "the message of the one who reads", fedmsgtest.Frames([]byte("org.a"), []byte("{}")))
 	rawSubscriber(t, p.Addrs()[0]).Close()
-	within(t, 10*time.Second, "their end", func() bool {
-		return value(p, "messages_rejected_total", "reason", string(fedmsg.HandshakeTimeout)) == float64(count)
+	fedmsgtest.Eventually(t, 10*time.Second, "their end", func() bool {
+		return fedmsgtest.Value(p, "messages_rejected_total", "reason", string(fedmsg.HandshakeTimeout)) == float64(count)
 	})
 	for _, nc := range silent {
 		nc.Close()
 	}
-	returnsTo(t, base)
+	fedmsgtest.Returns(t, 5*time.Second, base)
 }
 
 // highestFile returns the highest file descriptor that is in use.
@@ -284,7 +286,7 @@ func TestPubOutOfFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	within(t, time.Second, "both connections", func() bool { return value(p, "zmq_connections") == 2 })
+	fedmsgtest.Eventually(t, time.Second, "both connections", func() bool { return fedmsgtest.Value(p, "zmq_connections") == 2 })
 	var held []*os.File
 	few := limit
 	few.Cur = highestFile(t) + 2
@@ -318,7 +320,7 @@ func TestPubOutOfFiles(t *testing.T) {
 		t.Fatalf("%d bytes came without a file descriptor for the connection", n)
 	}
 	restore()
-	expect(t, late, "the signature, later", greetingOf(1)[:10])
+	expect(t, late, "the signature, later", fedmsgtest.Greeting(1)[:10])
 }
 
 // A socket that is closed still sends what is queued.
@@ -328,13 +330,13 @@ func TestPubLingers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stop := start(t, "pub", p.Run)
+	stop := fedmsgtest.Start(t, "pub", p.Run)
 	nc := rawSubscriber(t, p.Addrs()[0])
 	waitSubscribed(t, p)
 	var want int
 	for range count {
 		p.Send("org.a", make([]byte, 1000))
-		want += len(encode([]byte("org.a"), make([]byte, 1000)))
+		want += len(fedmsgtest.Frames([]byte("org.a"), make([]byte, 1000)))
 	}
 	go stop()
 	if got, err := io.Copy(io.Discard, nc); got != int64(want) || err != nil {
@@ -358,7 +360,7 @@ func TestPubOneShot(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		stop := start(t, "pub", p.Run)
+		stop := fedmsgtest.Start(t, "pub", p.Run)
 		waitSubscribed(t, p)
 		m := message(t, n)
 		if takers := p.Send(string(m.Topic), m.Bytes()); takers != 1 {
@@ -369,7 +371,7 @@ func TestPubOneShot(t *testing.T) {
 		}
 		stop()
 	}
-	within(t, 5*time.Second, "all messages", func() bool { return b.count() == 20 })
+	fedmsgtest.Eventually(t, 5*time.Second, "all messages", func() bool { return b.count() == 20 })
 }
 
 func TestPubWaitSubscribedEnds(t *testing.T) {
@@ -382,7 +384,7 @@ func TestPubWaitSubscribedEnds(t *testing.T) {
 	nc := rawSubscriber(t, p.Addrs()[0])
 	waitSubscribed(t, p)
 	nc.Close()
-	within(t, 5*time.Second, "nobody again", func() bool {
+	fedmsgtest.Eventually(t, 5*time.Second, "nobody again", func() bool {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		return p.WaitSubscribed(ctx) != nil

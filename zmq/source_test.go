@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"sync"
 	"testing"
 	"time"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/fedmsgtest"
 	"github.com/fedora-infra/fedmsg-go/zmq"
 )
 
@@ -38,16 +40,16 @@ func TestSourceRefuses(t *testing.T) {
 	s, addr := source(t, zmq.SourceConfig{}, b, nil)
 	nc := rawPublisher(t, addr) // one connection, which survives all of it
 	for _, tt := range tests {
-		passed, rejected := b.count(), value(s, "messages_rejected_total", "edge", "zmq", "reason", string(tt.want))
-		write(t, nc, encode(tt.frames...))
-		within(t, 5*time.Second, "an answer to "+tt.name, func() bool {
-			return b.count() > passed || value(s, "messages_rejected_total", "edge", "zmq", "reason", string(tt.want)) > rejected && tt.want != ""
+		passed, rejected := b.count(), fedmsgtest.Value(s, "messages_rejected_total", "edge", "zmq", "reason", string(tt.want))
+		write(t, nc, fedmsgtest.Frames(tt.frames...))
+		fedmsgtest.Eventually(t, 5*time.Second, "an answer to "+tt.name, func() bool {
+			return b.count() > passed || fedmsgtest.Value(s, "messages_rejected_total", "edge", "zmq", "reason", string(tt.want)) > rejected && tt.want != ""
 		})
 		if (b.count() > passed) != (tt.want == "") {
 			t.Errorf("%s: passed %v, want %q", tt.name, b.count() > passed, tt.want)
 		}
 	}
-	if got := value(s, "messages_received_total", "edge", "zmq"); got != float64(len(tests)) {
+	if got := fedmsgtest.Value(s, "messages_received_total", "edge", "zmq"); got != float64(len(tests)) {
 		t.Errorf("%v messages were counted, want %d", got, len(tests))
 	}
 	want := fedmsg.Origin{Edge: "zmq", Addr: netip.MustParseAddr("127.0.0.1")}
@@ -88,7 +90,7 @@ func TestSourceGathersBatches(t *testing.T) {
 	for n := 1; n < count; n++ {
 		send(n)
 	}
-	within(t, 10*time.Second, "a full next batch", func() bool { return value(s, "messages_received_total") == 514 })
+	fedmsgtest.Eventually(t, 10*time.Second, "a full next batch", func() bool { return fedmsgtest.Value(s, "messages_received_total") == 514 })
 	close(b.open)
 	second := <-b.entered
 	if first != 1 || second != 512 {
@@ -107,7 +109,7 @@ func TestSourceGathersBatches(t *testing.T) {
 			}
 		}
 	})
-	within(t, 10*time.Second, "all messages", func() bool { return b.count() == count })
+	fedmsgtest.Eventually(t, 10*time.Second, "all messages", func() bool { return b.count() == count })
 	for n, m := range b.got {
 		if want := fmt.Sprintf("2026-%d", n); m.ID != want {
 			t.Fatalf("message %d is %s, want %s", n, m.ID, want)
@@ -122,7 +124,7 @@ func TestSourceDrains(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stop := start(t, "source", func(ctx context.Context) error { return s.Run(ctx, b) })
+	stop := fedmsgtest.Start(t, "source", func(ctx context.Context) error { return s.Run(ctx, b) })
 	p := connected(t, s.Addrs()[0])
 	m := message(t, 1)
 	p.Send(string(m.Topic), m.Bytes())
@@ -143,7 +145,7 @@ func TestSourceDrains(t *testing.T) {
 
 // A log that is full makes publishers wait, and gets all when it has room.
 func TestSourceWaitsForTheLog(t *testing.T) {
-	b, book := new(bus), new(logBook)
+	b, book := new(bus), new(fedmsgtest.LogBook)
 	var refusals int
 	b.answer = func(*fedmsg.Message) error {
 		if b.calls <= 2 {
@@ -152,18 +154,18 @@ func TestSourceWaitsForTheLog(t *testing.T) {
 		}
 		return nil
 	}
-	s, addr := source(t, zmq.SourceConfig{}, b, book.logger())
+	s, addr := source(t, zmq.SourceConfig{}, b, book.Logger(slog.LevelInfo))
 	p := connected(t, addr)
 	began := time.Now()
 	for n := range 10 {
 		m := message(t, n)
 		p.Send(string(m.Topic), m.Bytes())
 	}
-	within(t, 10*time.Second, "all messages", func() bool { return b.count() == 10 })
+	fedmsgtest.Eventually(t, 10*time.Second, "all messages", func() bool { return b.count() == 10 })
 	if took := time.Since(began); took < 300*time.Millisecond {
 		t.Errorf("tried three times within %s; it should wait 100 ms and 200 ms between", took)
 	}
-	if got := value(s, "messages_dropped_total"); got != 0 {
+	if got := fedmsgtest.Value(s, "messages_dropped_total"); got != 0 {
 		t.Errorf("%v messages were dropped", got)
 	}
 }
@@ -183,26 +185,26 @@ func TestSourceLetsGoOfRefused(t *testing.T) {
 		m := message(t, n)
 		p.Send(string(m.Topic), m.Bytes())
 	}
-	within(t, time.Second, "the one that passes", func() bool { return b.has("2026-9") })
+	fedmsgtest.Eventually(t, time.Second, "the one that passes", func() bool { return b.has("2026-9") })
 }
 
 // A panic behind one connection ends that connection only.
 func TestSourceRecoversPanics(t *testing.T) {
-	b, book := new(bus), new(logBook)
+	b, book := new(bus), new(fedmsgtest.LogBook)
 	b.answer = func(m *fedmsg.Message) error {
 		if m.ID == "2026-13" {
 			panic("unlucky")
 		}
 		return nil
 	}
-	s, addr := source(t, zmq.SourceConfig{}, b, book.logger())
+	s, addr := source(t, zmq.SourceConfig{}, b, book.Logger(slog.LevelInfo))
 	good, bad := connected(t, addr), connected(t, addr)
 	unlucky := message(t, 13)
 	bad.Send(string(unlucky.Topic), unlucky.Bytes())
-	within(t, 5*time.Second, "a counted panic", func() bool { return value(s, "panics_recovered_total") == 1 })
+	fedmsgtest.Eventually(t, 5*time.Second, "a counted panic", func() bool { return fedmsgtest.Value(s, "panics_recovered_total") == 1 })
 	m := message(t, 1)
 	good.Send(string(m.Topic), m.Bytes())
-	within(t, 5*time.Second, "the other's message", func() bool { return b.has(m.ID) })
+	fedmsgtest.Eventually(t, 5*time.Second, "the other's message", func() bool { return b.has(m.ID) })
 	waitSubscribed(t, bad) // it has come back
-	noControls(t, book)
+	fedmsgtest.NoControls(t, book.String())
 }

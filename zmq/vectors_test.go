@@ -11,12 +11,15 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/fedmsgtest"
 	"github.com/fedora-infra/fedmsg-go/zmq"
 )
 
@@ -33,13 +36,13 @@ func (p *patterns) UnmarshalJSON(b []byte) error {
 
 func TestVectorsSubscriptions(t *testing.T) {
 	seen := make(map[zmq.Mode]int)
-	for i, row := range rows[struct {
+	for i, row := range fedmsgtest.Vectors[struct {
 		Mode      zmq.Mode
 		Pattern   patterns
 		Topic     string
 		Delivered bool
 		Times     int
-	}](t, "FEDMSG_VECTORS", "vectors", "fedmsg/subscriptions.jsonl") {
+	}](t, "subscriptions.jsonl") {
 		f := zmq.Filter{Mode: row.Mode, Patterns: row.Pattern}
 		if f.Validate() != nil {
 			continue // backlog and stomp, which are not ZeroMQ
@@ -71,19 +74,19 @@ func TestVectorsRelayTransform(t *testing.T) {
 	s, addr := source(t, zmq.SourceConfig{}, b, nil)
 	in := connected(t, addr)
 	refused := make(map[fedmsg.Reason]int)
-	for i, row := range rows[struct {
+	for i, row := range fedmsgtest.Vectors[struct {
 		Topic  string   `json:"in_topic"`
 		Body   string   `json:"in_body"`
 		Frames []string `json:"in_frames_hex"`
 		Out    string   `json:"out_body"`
-	}](t, "FEDMSG_VECTORS", "vectors", "fedmsg/relay_transform.jsonl") {
+	}](t, "relay_transform.jsonl") {
 		if row.Frames != nil {
 			continue // broken framing, never forwarded: see TestSourceRefuses
 		}
-		seen, rejected := b.count(), value(s, "messages_rejected_total")
+		seen, rejected := b.count(), fedmsgtest.Value(s, "messages_rejected_total")
 		in.Send(row.Topic, []byte(row.Body))
-		within(t, 5*time.Second, fmt.Sprintf("an answer to row %d", i+1), func() bool {
-			return b.count() > seen || value(s, "messages_rejected_total") > rejected
+		fedmsgtest.Eventually(t, 5*time.Second, fmt.Sprintf("an answer to row %d", i+1), func() bool {
+			return b.count() > seen || fedmsgtest.Value(s, "messages_rejected_total") > rejected
 		})
 		if b.count() == seen {
 			_, err := fedmsg.Decode([]byte(row.Body))
@@ -126,8 +129,12 @@ const handshakeSize = 64 + 27
 // load returns the two handshakes of a capture, and what follows, in order.
 func load(t *testing.T, scenario string) (handshake map[string][]byte, rest []said) {
 	t.Helper()
+	text, err := os.ReadFile(filepath.Join(fedmsgtest.VectorDir(t), "wire_capture.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	var all []capture
-	if err := json.NewDecoder(shared(t, "FEDMSG_VECTORS", "vectors", "fedmsg/wire_capture.json")).Decode(&all); err != nil {
+	if err := json.Unmarshal(text, &all); err != nil {
 		t.Fatal(err)
 	}
 	i := slices.IndexFunc(all, func(c capture) bool { return c.Scenario == scenario })
@@ -245,7 +252,7 @@ func TestVectorsWireCaptureSub(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := make(chan [][]byte)
-			start(t, "sub", func(ctx context.Context) error {
+			fedmsgtest.Start(t, "sub", func(ctx context.Context) error {
 				return s.Run(ctx, func(_ netip.AddrPort, frames [][]byte) {
 					var copied [][]byte
 					for _, f := range frames {
