@@ -3,6 +3,8 @@ package fedmsg
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 )
 
 // The kinds of errors. An error that crosses a room's border wraps one of them
@@ -112,13 +114,8 @@ type Refusal struct {
 }
 
 func (r *Refusal) Error() string {
-	text := string(r.Reason)
-	for _, more := range []string{r.Field, r.Detail} {
-		if more != "" {
-			text += ": " + more
-		}
-	}
-	return text
+	parts := []string{string(r.Reason), r.Field, r.Detail}
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), ": ")
 }
 
 // Unwrap returns the kind of the reason.

@@ -13,6 +13,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"math/big"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -82,10 +83,8 @@ func firstPEM(text []byte, kinds ...string) (*pem.Block, []byte, error) {
 		if bytes.Count(text[:len(text)-len(rest)], []byte("-----BEGIN ")) > 1 {
 			return nil, nil, errors.New("a broken PEM block before " + kinds[0])
 		}
-		for _, kind := range kinds {
-			if block.Type == kind {
-				return block, rest, nil
-			}
+		if slices.Contains(kinds, block.Type) {
+			return block, rest, nil
 		}
 		text = rest
 	}

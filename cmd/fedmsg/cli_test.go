@@ -1,11 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -16,6 +16,7 @@ import (
 	"time"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/fedmsgtest"
 )
 
 // cliCase is one line of cli.jsonl.
@@ -49,19 +50,8 @@ type cliCase struct {
 // TestBadInputsCLI runs the cases of the commands that exist. Those about a bus
 // that goes away and about signals are scripts: testdata/script/away.txtar.
 func TestBadInputsCLI(t *testing.T) {
-	f, err := os.Open(filepath.Join(badInputs(t), "cli.jsonl"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
 	ran := 0
-	for dec := json.NewDecoder(f); ; {
-		var c cliCase
-		if err := dec.Decode(&c); errors.Is(err, io.EOF) {
-			break
-		} else if err != nil {
-			t.Fatal(err)
-		}
+	for _, c := range fedmsgtest.Rows[cliCase](t, filepath.Join(fedmsgtest.BadInputDir(t), "cli.jsonl")) {
 		command := append(c.Input.Args, "")[0]
 		if command == "trigger" || command == "config" || c.Input.Signal != "" || c.Name == "tail-server-gone" {
 			continue
@@ -78,9 +68,7 @@ func (c cliCase) run(t *testing.T) {
 	b := new(fakeBus)
 	args := c.Input.Args
 	env := map[string]string{}
-	for key, value := range c.Input.Env {
-		env[key] = value
-	}
+	maps.Copy(env, c.Input.Env)
 	var told []byte
 	if c.Input.Bus != nil {
 		told = c.messageOf(t, b)
@@ -184,14 +172,12 @@ func (c cliCase) messageOf(t *testing.T, b *fakeBus) []byte {
 		b.notices = append(b.notices, "skipped a message under the topic "+in.RawTopic)
 		in.Topic = "org.fedoraproject.dev.exam.free"
 	}
-	var repeat struct {
-		S struct {
-			Text string `json:"$repeat"`
-			N    int
+	var long struct{ S fedmsgtest.Text }
+	if bytes.Contains(in.Msg, []byte(`"$repeat"`)) {
+		if err := json.Unmarshal(in.Msg, &long); err != nil {
+			t.Fatal(err)
 		}
-	}
-	if json.Unmarshal(in.Msg, &repeat) == nil && repeat.S.N > 0 {
-		in.Msg = fmt.Appendf(nil, `{"s":%q}`, strings.Repeat(repeat.S.Text, repeat.S.N))
+		in.Msg = fmt.Appendf(nil, `{"s":%q}`, long.S)
 	}
 	text := fmt.Appendf(nil, `{"i":1,"msg":%s,"msg_id":"2026-1","timestamp":1795348800,"topic":%q,"username":"root"}`, cmp.Or(string(in.Msg), "{}"), in.Topic)
 	verified := "x509:shell-app01"
