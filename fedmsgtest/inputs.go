@@ -7,6 +7,7 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -125,12 +126,18 @@ func (text *Text) UnmarshalJSON(b []byte) error {
 		Repeat  string  `json:"$repeat"`
 		N       int
 	}
-	err := json.Unmarshal(b, &long)
-	*text = Text(long.Gzipped)
-	if long.Repeat != "" {
-		*text = bytes.Repeat([]byte(long.Repeat), long.N)
+	if err := json.Unmarshal(b, &long); err != nil {
+		return err
 	}
-	return err
+	switch {
+	case long.Repeat != "":
+		*text = bytes.Repeat([]byte(long.Repeat), long.N)
+	case long.Gzipped != nil:
+		*text = Text(long.Gzipped)
+	default:
+		return fmt.Errorf("text: %.80s: neither a string nor $repeat nor $gz_b64", b)
+	}
+	return nil
 }
 
 // A gzipped is what a JSON string of base64 of gzip stands for.

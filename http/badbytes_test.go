@@ -25,11 +25,11 @@ func (b *badRig) dial(t *testing.T) net.Conn {
 // announced is a request whose body is not what its header says.
 func (b *badRig) announced(c badCase) []byte {
 	var head strings.Builder
-	fmt.Fprintf(&head, "%s %s HTTP/1.1\r\nHost: %s\r\n", c.Input.Method, b.expand(string(c.Input.Path.text)), b.Addr())
+	fmt.Fprintf(&head, "%s %s HTTP/1.1\r\nHost: %s\r\n", c.Input.Method, b.expand(string(c.Input.Path)), b.Addr())
 	for name, value := range c.Input.Headers {
-		head.WriteString(name + ": " + b.expand(string(value.text)) + "\r\n")
+		head.WriteString(name + ": " + b.expand(string(value)) + "\r\n")
 	}
-	return append([]byte(head.String()+"\r\n"), c.Input.Body.text...)
+	return append([]byte(head.String()+"\r\n"), c.Input.Body...)
 }
 
 // runBytes sends bytes that are no good request.

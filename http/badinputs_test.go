@@ -3,7 +3,6 @@ package http_test
 import (
 	"bytes"
 	"cmp"
-	"compress/gzip"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -24,56 +23,19 @@ import (
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/bus"
+	"github.com/fedora-infra/fedmsg-go/fedmsgtest"
 )
-
-// badNow is the clock under which the bad inputs were made.
-var badNow = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-
-// An encoded is a text, or a way to make a long one.
-type encoded struct{ text []byte }
-
-func (e *encoded) UnmarshalJSON(b []byte) error {
-	if b[0] == '"' {
-		var s string
-		err := json.Unmarshal(b, &s)
-		e.text = []byte(s)
-		return err
-	}
-	var long struct {
-		Gzipped []byte `json:"$gz_b64"`
-		Repeat  string `json:"$repeat"`
-		N       int
-	}
-	if err := json.Unmarshal(b, &long); err != nil {
-		return err
-	}
-	if long.Repeat != "" {
-		e.text = bytes.Repeat([]byte(long.Repeat), long.N)
-		return nil
-	}
-	unzip, err := gzip.NewReader(bytes.NewReader(long.Gzipped))
-	if err != nil {
-		return err
-	}
-	e.text, err = io.ReadAll(unzip)
-	return err
-}
-
-// base64Text decodes what an encoded holds.
-func (e *encoded) base64Text() ([]byte, error) {
-	return base64.StdEncoding.DecodeString(string(e.text))
-}
 
 // A badCase is a line of http.jsonl.
 type badCase struct {
 	Name  string
 	Input struct {
 		Method, Listener, Setup string
-		Path                    encoded
-		Headers                 map[string]encoded
-		Body                    *encoded
-		BodyB64                 *encoded `json:"body_b64"`
-		TCP                     *encoded `json:"tcp_b64"`
+		Path                    fedmsgtest.Text
+		Headers                 map[string]fedmsgtest.Text
+		Body                    fedmsgtest.Text
+		BodyB64                 fedmsgtest.Text `json:"body_b64"`
+		TCP                     fedmsgtest.Text `json:"tcp_b64"`
 		Slow                    *struct {
 			Send string
 		} `json:"tcp_slow"`
@@ -162,7 +124,7 @@ func startBad(t *testing.T, dir string) *badRig {
 	b.rig = start(t, func(s *setup) {
 		s.cfg.AllowAnonymousLoopback = false
 		s.cfg.Limits.StreamsPerAddr = 20
-		s.cfg.Clock = func() time.Time { return badNow }
+		s.cfg.Clock = fedmsgtest.BadInputClock
 		s.gate = bus.GateConfig{Clock: s.cfg.Clock}
 		s.in = func(w *bus.Window) appender { b.fault.Window = w; return b.fault }
 		s.cfg.Limits.HeaderTimeout = 2 * time.Second
@@ -183,21 +145,13 @@ func (b *badRig) expand(text string) string {
 }
 
 func TestBadInputsHTTP(t *testing.T) {
-	dir := cmp.Or(os.Getenv("FEDMSG_BADINPUTS"), "../../shared/badinputs")
-	text, err := os.ReadFile(filepath.Join(dir, "http.jsonl"))
-	if err != nil {
-		t.Skipf("no bad inputs: set FEDMSG_BADINPUTS to their folder: %v", err)
-	}
+	dir := fedmsgtest.BadInputDir(t)
 	b := startBad(t, dir)
 	b.control(t) // so that what is made once is made
 	nethttp.DefaultClient.CloseIdleConnections()
-	base, files := runtime.NumGoroutine(), openFiles()
+	base := fedmsgtest.InUse(t)
 	cases := 0
-	for line := range bytes.Lines(text) {
-		var c badCase
-		if err := json.Unmarshal(line, &c); err != nil {
-			t.Fatalf("%.80s: %v", line, err)
-		}
+	for _, c := range fedmsgtest.Rows[badCase](t, filepath.Join(dir, "http.jsonl")) {
 		if !c.concerns() {
 			continue
 		}
@@ -215,23 +169,12 @@ func TestBadInputsHTTP(t *testing.T) {
 			}
 			b.control(t)
 			nethttp.DefaultClient.CloseIdleConnections()
-			eventually(t, "goroutines and open files are back at their base line", func() bool {
-				return runtime.NumGoroutine() <= base+2 && openFiles() <= files+2
-			})
+			fedmsgtest.Returns(t, 10*time.Second, fedmsgtest.Resources{Goroutines: base.Goroutines + 2, Files: base.Files + 2})
 		})
 	}
 	if cases < 55 {
 		t.Errorf("only %d cases concern this edge", cases)
 	}
-}
-
-// openFiles counts this process's open files; 0 where that cannot be known.
-func openFiles() int {
-	list, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		return 0
-	}
-	return len(list)
 }
 
 // rejected is what /metrics says.
@@ -261,12 +204,8 @@ func (b *badRig) control(t *testing.T) {
 func (b *badRig) run(t *testing.T, c badCase) {
 	switch {
 	case c.Input.TCP != nil:
-		raw, err := c.Input.TCP.base64Text()
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.runBytes(t, c, raw)
-	case c.Input.Headers["Content-Length"].text != nil:
+		b.runBytes(t, c, unbase64(t, c.Input.TCP))
+	case c.Input.Headers["Content-Length"] != nil:
 		b.runBytes(t, c, b.announced(c))
 	case c.Input.Slow != nil:
 		b.runSlowly(t, c)
@@ -283,28 +222,33 @@ func (b *badRig) run(t *testing.T, c badCase) {
 	}
 }
 
+func unbase64(t *testing.T, text fedmsgtest.Text) []byte {
+	t.Helper()
+	b, err := base64.StdEncoding.DecodeString(string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 // request makes the case's request.
 func (b *badRig) request(t *testing.T, c badCase) *nethttp.Request {
 	t.Helper()
 	var body io.Reader
 	switch {
 	case c.Input.BodyB64 != nil:
-		raw, err := c.Input.BodyB64.base64Text()
-		if err != nil {
-			t.Fatal(err)
-		}
-		body = bytes.NewReader(raw)
+		body = bytes.NewReader(unbase64(t, c.Input.BodyB64))
 	case c.Input.Gen.Chunked > 0:
 		body = io.LimitReader(zeros{}, int64(c.Input.Gen.Chunked)) // of unknown length, so chunked
 	case c.Input.Body != nil:
-		body = bytes.NewReader(c.Input.Body.text)
+		body = bytes.NewReader(c.Input.Body)
 	}
-	req, err := nethttp.NewRequestWithContext(t.Context(), c.Input.Method, b.url+b.expand(string(c.Input.Path.text)), body)
+	req, err := nethttp.NewRequestWithContext(t.Context(), c.Input.Method, b.url+b.expand(string(c.Input.Path)), body)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, value := range c.Input.Headers {
-		text := b.expand(string(value.text))
+		text := b.expand(string(value))
 		req.Header.Set(name, text)
 	}
 	return req
@@ -389,7 +333,7 @@ func heap() int64 {
 
 // first publishes another message under the same ID.
 func (b *badRig) first(t *testing.T, c badCase) {
-	other := strings.Replace(string(c.Input.Body.text), `"exam"}`, `"other"}`, 1)
+	other := strings.Replace(string(c.Input.Body), `"exam"}`, `"other"}`, 1)
 	a := b.do(t, "POST", b.paths["publish"], other, "Content-Type", isJSON, "Authorization", "Bearer "+b.tokens["writer"])
 	if a.status != 201 {
 		t.Fatalf("the publish before = %d %s", a.status, a)
@@ -471,7 +415,7 @@ func (b *badRig) runStreams(t *testing.T, c badCase) {
 func (b *badRig) runFirstEvent(t *testing.T, c badCase) {
 	var header []string
 	for name, value := range c.Input.Headers {
-		header = append(header, name, string(value.text))
+		header = append(header, name, string(value))
 	}
 	s := follow(t, b.rig, "", header...)
 	defer s.body.Close()

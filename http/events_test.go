@@ -14,6 +14,7 @@ import (
 	"time"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/fedmsgtest"
 	"github.com/fedora-infra/fedmsg-go/http"
 )
 
@@ -246,7 +247,7 @@ func TestEventsTooManyFromOneAddress(t *testing.T) {
 		t.Errorf("the fourth stream = %d %s, want 429", a.status, a)
 	}
 	streams[0].body.Close()
-	eventually(t, "a place is free again", func() bool {
+	fedmsgtest.Eventually(t, 10*time.Second, "a place is free again", func() bool {
 		req, err := nethttp.NewRequestWithContext(t.Context(), "GET", r.url+"/api/v1/events", nil)
 		if err != nil {
 			t.Fatal(err)
@@ -258,17 +259,6 @@ func TestEventsTooManyFromOneAddress(t *testing.T) {
 		resp.Body.Close()
 		return resp.StatusCode == 200
 	})
-}
-
-// eventually waits for something named, at most ten seconds.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-		if holds() {
-			return
-		}
-	}
-	t.Errorf("after 10 s still not: %s", what)
 }
 
 // A reader that does not read is cut, and counted; it comes back with its last
@@ -288,7 +278,7 @@ func TestSlowReaderIsCutAndResumes(t *testing.T) {
 	}
 	good := follow(t, r, "")
 	good.comment(t, "epoch")
-	eventually(t, "both streams are open", func() bool {
+	fedmsgtest.Eventually(t, 10*time.Second, "both streams are open", func() bool {
 		return strings.Contains(string(r.do(t, "GET", "/metrics", "").body), `fedmsg_clients{edge="sse"} 2`)
 	})
 	const n = 60
@@ -303,7 +293,7 @@ func TestSlowReaderIsCutAndResumes(t *testing.T) {
 			t.Fatalf("the good reader got %d, want %d", seq, i+1)
 		}
 	}
-	eventually(t, "the slow reader is cut and counted", func() bool {
+	fedmsgtest.Eventually(t, 10*time.Second, "the slow reader is cut and counted", func() bool {
 		return strings.Contains(string(r.do(t, "GET", "/metrics", "").body), `fedmsg_slow_consumers_total{edge="http"} 1`)
 	})
 	if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {

@@ -24,6 +24,7 @@ import (
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/bus"
+	"github.com/fedora-infra/fedmsg-go/fedmsgtest"
 	"github.com/fedora-infra/fedmsg-go/http"
 )
 
@@ -448,11 +449,11 @@ func TestCertificatesAreReadAgain(t *testing.T) {
 		t.Fatalf("the server shows %q, want old", cn)
 	}
 	authority.issue(t, "server", pkix.Name{CommonName: "new"})
-	eventually(t, "the new certificate is shown", func() bool { return shown() == "new" })
+	fedmsgtest.Eventually(t, 10*time.Second, "the new certificate is shown", func() bool { return shown() == "new" })
 	if err := os.WriteFile(cert, []byte("rubbish"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the broken file is reported", func() bool { shown(); return strings.Contains(r.logged.String(), "cannot be used") })
+	fedmsgtest.Eventually(t, 10*time.Second, "the broken file is reported", func() bool { shown(); return strings.Contains(r.logged.String(), "cannot be used") })
 	if cn := shown(); cn != "new" {
 		t.Errorf("the server shows %q, want new", cn)
 	}

@@ -1,7 +1,6 @@
 package http_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,33 +12,15 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/bus"
+	"github.com/fedora-infra/fedmsg-go/fedmsgtest"
 	"github.com/fedora-infra/fedmsg-go/http"
 	"github.com/fedora-infra/fedmsg-go/mem"
 )
-
-// syncBuffer is a log that can be read while it is written.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}
 
 // whole is a bus made of its parts, as the program makes it.
 type whole struct {
@@ -54,7 +35,7 @@ type rig struct {
 	bus    whole
 	gate   *bus.Gate
 	tokens *http.TokenFile
-	logged *syncBuffer
+	logged *fedmsgtest.LogBook
 	url    string
 	stop   context.CancelFunc
 	done   chan error
@@ -109,9 +90,8 @@ func start(t testing.TB, change func(*setup)) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{log: s.log, bus: whole{window, gate}, gate: gate, tokens: tokens, logged: new(syncBuffer), done: make(chan error, 1)}
-	logger := slog.New(slog.NewTextHandler(r.logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	r.Server, err = http.Listen(s.cfg, s.bus(r.bus).(testBus), gate, logger)
+	r := &rig{log: s.log, bus: whole{window, gate}, gate: gate, tokens: tokens, logged: new(fedmsgtest.LogBook), done: make(chan error, 1)}
+	r.Server, err = http.Listen(s.cfg, s.bus(r.bus).(testBus), gate, r.logged.Logger(slog.LevelDebug))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,11 +114,7 @@ func start(t testing.TB, change func(*setup)) *rig {
 		case <-time.After(15 * time.Second):
 			t.Error("the server does not stop")
 		}
-		for line := range strings.SplitSeq(r.logged.String(), "\n") {
-			if strings.ContainsFunc(line, func(c rune) bool { return c < ' ' || c == 0x7f }) {
-				t.Errorf("a log line has a control character: %q", line)
-			}
-		}
+		fedmsgtest.NoControls(t, r.logged.String())
 	})
 	return r
 }

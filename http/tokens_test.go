@@ -10,6 +10,7 @@ import (
 	"time"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/fedmsgtest"
 	"github.com/fedora-infra/fedmsg-go/http"
 )
 
@@ -68,7 +69,7 @@ func TestTokens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the token expires", func() bool {
+	fedmsgtest.Eventually(t, 10*time.Second, "the token expires", func() bool {
 		_, err := server.Authenticate(next)
 		return fedmsg.ReasonOf(err) == fedmsg.TokenExpired && errors.Is(err, fedmsg.ErrNotAllowed)
 	})
