@@ -1,14 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
-	"compress/gzip"
 	"context"
-	"encoding/base64"
-	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -18,108 +13,16 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/bus"
+	"github.com/fedora-infra/fedmsg-go/fedmsgtest"
 	"github.com/fedora-infra/fedmsg-go/mem"
 	"github.com/fedora-infra/fedmsg-go/x509"
 	"github.com/fedora-infra/fedmsg-go/zmq"
 )
-
-// badNow is the clock under which the bad inputs were made.
-var badNow = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-
-// badInputs returns the folder of hostile input, or skips.
-func badInputs(t *testing.T) string {
-	t.Helper()
-	dir := cmp.Or(os.Getenv("FEDMSG_BADINPUTS"), "../../../shared/badinputs")
-	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("no bad inputs: set FEDMSG_BADINPUTS to their folder: %v", err)
-	}
-	return dir
-}
-
-// A zmqCase is one line of zmq.jsonl.
-type zmqCase struct {
-	Name  string
-	Edge  string
-	Input struct {
-		Frames   []string `json:"frames_b64"`
-		FramesGz []string `json:"frames_gz_b64"`
-		TCP      string   `json:"tcp_b64"`
-		TCPGz    string   `json:"tcp_gz_b64"`
-		Config   map[string]any
-		Times    int `json:"send_times"`
-	}
-	Must struct {
-		Outcome     string
-		Reason      string
-		Field       string
-		After       string
-		StoredTopic string  `json:"stored_topic"`
-		Times       int     `json:"send_times"`
-		MaxLoads    int     `json:"max_ca_crl_loads"`
-		MaxMs       int     `json:"max_ms"`
-		WithinS     float64 `json:"within_s"`
-		RSSGrowth   int     `json:"max_rss_growth_mb"`
-		LogNot      string  `json:"log_must_not_contain"`
-		Allowed     []string
-	}
-}
-
-func decodeBase64(t *testing.T, text string, zipped bool) []byte {
-	t.Helper()
-	b, err := base64.StdEncoding.DecodeString(text)
-	if err == nil && zipped {
-		var r *gzip.Reader
-		if r, err = gzip.NewReader(bytes.NewReader(b)); err == nil {
-			b, err = io.ReadAll(r)
-		}
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
-func (c zmqCase) frames(t *testing.T) [][]byte {
-	var frames [][]byte
-	for _, f := range c.Input.Frames {
-		frames = append(frames, decodeBase64(t, f, false))
-	}
-	for _, f := range c.Input.FramesGz {
-		frames = append(frames, decodeBase64(t, f, true))
-	}
-	return frames
-}
-
-func (c zmqCase) tcp(t *testing.T) []byte {
-	if c.Input.TCPGz != "" {
-		return decodeBase64(t, c.Input.TCPGz, true)
-	}
-	return decodeBase64(t, c.Input.TCP, false)
-}
-
-// A syncBuffer is a log that can be read while it is written.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}
 
 // A hardBus is a bus as an operator would run it in the open: signatures checked,
 // a policy, a prefix; its clock stands.
@@ -129,49 +32,32 @@ type hardBus struct {
 	log      *mem.Log
 	verifier *x509.Verifier
 	meters   fedmsg.Meters
-	logged   syncBuffer
+	logged   fedmsgtest.LogBook
 	controls int
 }
 
-// startHardBus starts one with the keys of config changed from the defaults.
-func startHardBus(t *testing.T, dir string, config map[string]any) *hardBus {
+// startHardBus starts one as config says.
+func startHardBus(t *testing.T, config fedmsgtest.ZMQConfig) *hardBus {
 	t.Helper()
-	text := func(key, otherwise string) string {
-		if v, ok := config[key].(string); ok {
-			return v
-		}
-		return otherwise
-	}
-	flag := func(key string, otherwise bool) bool {
-		if v, ok := config[key].(bool); ok {
-			return v
-		}
-		return otherwise
-	}
 	h := &hardBus{log: mem.NewLog()}
-	logger := slog.New(slog.NewTextHandler(&h.logged, nil))
+	logger := h.logged.Logger(slog.LevelInfo)
 	gateConfig := bus.GateConfig{
 		TopicPrefix: "org.fedoraproject",
-		Clock:       func() time.Time { return badNow },
+		Clock:       fedmsgtest.BadInputClock,
 		// The control message is not signed: it comes from an address of its own.
 		AllowUnsigned: []netip.Prefix{netip.MustParsePrefix("127.0.0.2/32")},
 	}
+	pki := filepath.Join(fedmsgtest.BadInputDir(t), "pki")
 	verifier, err := x509.NewVerifier(x509.Config{
-		CA:  filepath.Join(dir, "pki", text("ca_cert_location", "ca.crt")),
-		CRL: filepath.Join(dir, "pki", text("crl_location", "crl.pem")),
-		Policy: fedmsg.Policy{
-			Routing:  map[fedmsg.Topic][]string{"org.fedoraproject.prod.bodhi.update.request.stable": {"bodhi-app01.example.com"}},
-			Nitpicky: flag("routing_nitpicky", false),
-		},
-		LegacySHA1: flag("legacy_sha1_certs", false),
-		Clock:      func() time.Time { return badNow },
+		CA: filepath.Join(pki, config.CA), CRL: filepath.Join(pki, config.CRL),
+		Policy: config.Policy(), LegacySHA1: config.Legacy, Clock: fedmsgtest.BadInputClock,
 	}, logger)
 	if err != nil {
 		t.Fatal(err)
 	}
 	h.verifier = verifier
 	gateConfig.Verifier = verifier
-	if !flag("validate_signatures", true) {
+	if !config.Validate {
 		gateConfig.Verifier = nil
 		gateConfig.AllowUnsigned = append(gateConfig.AllowUnsigned, netip.MustParsePrefix("127.0.0.1/32"))
 	}
@@ -196,30 +82,20 @@ func startHardBus(t *testing.T, dir string, config map[string]any) *hardBus {
 	h.addr = strings.TrimPrefix(source.Addrs()[0], "tcp://")
 	h.outbound = strings.TrimPrefix(pub.Addrs()[0], "tcp://")
 	h.meters = fedmsg.Meters{gate, source, pub}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() {
-		done <- bus.Run(ctx, bus.Stage{Name: "edges", Runners: []bus.Runner{
+	fedmsgtest.Start(t, "the bus", func(ctx context.Context) error {
+		return bus.Run(ctx, bus.Stage{Name: "edges", Runners: []bus.Runner{
 			pub, bus.RunnerFunc(func(ctx context.Context) error { return source.Run(ctx, gate) }),
 		}})
-	}()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("the bus ended with %v", err)
-		}
 	})
 	return h
 }
 
 // rejected returns how often a reason was counted, or all reasons for "".
-func (h *hardBus) rejected(reason string) (n int) {
-	for s := range h.meters.Samples() {
-		if s.Name == "messages_rejected_total" && (reason == "" || strings.HasSuffix(strings.Join(s.Labels, "="), "reason="+reason)) {
-			n += int(s.Value)
-		}
+func (h *hardBus) rejected(reason fedmsg.Reason) int {
+	if reason == "" {
+		return int(fedmsgtest.Value(h.meters, "messages_rejected_total"))
 	}
-	return n
+	return int(fedmsgtest.Value(h.meters, "messages_rejected_total", "reason", string(reason)))
 }
 
 // stored returns how many entries the log has.
@@ -241,48 +117,17 @@ func dialPub(t *testing.T, from, to string) net.Conn {
 		t.Fatalf("dial the bus: %v", err)
 	}
 	t.Cleanup(func() { c.Close() })
-	greeting := make([]byte, 64)
-	copy(greeting, []byte{0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, 0, 'N', 'U', 'L', 'L'})
-	ready := append([]byte{4, 25, 5}, "READY\x0bSocket-Type\x00\x00\x00\x03PUB"...)
-	if _, err := c.Write(append(greeting, ready...)); err != nil {
+	fedmsgtest.Greet(t, c, 0, "PUB", "SUB")
+	if err := c.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	// Their greeting, READY, and the subscription to everything.
-	c.SetReadDeadline(time.Now().Add(5 * time.Second))
-	r := bufio.NewReader(c)
-	if _, err := io.ReadFull(r, make([]byte, 64)); err != nil {
-		t.Fatalf("their greeting: %v", err)
+	if _, err := io.ReadFull(c, make([]byte, len(fedmsgtest.Frames([]byte{1})))); err != nil {
+		t.Fatalf("their subscription to everything: %v", err)
 	}
-	for range 2 {
-		head := make([]byte, 2)
-		if _, err := io.ReadFull(r, head); err != nil {
-			t.Fatalf("their commands: %v", err)
-		}
-		if _, err := io.ReadFull(r, make([]byte, head[1])); err != nil {
-			t.Fatalf("their commands: %v", err)
-		}
+	if err := c.SetReadDeadline(time.Time{}); err != nil {
+		t.Fatal(err)
 	}
-	c.SetReadDeadline(time.Time{})
 	return c
-}
-
-// encodeFrames writes one message in ZMTP 3 framing.
-func encodeFrames(frames [][]byte) []byte {
-	var b []byte
-	for i, f := range frames {
-		flags := byte(0)
-		if i < len(frames)-1 {
-			flags = 1
-		}
-		if len(f) < 256 {
-			b = append(b, flags, byte(len(f)))
-		} else {
-			b = append(b, flags|2)
-			b = binary.BigEndian.AppendUint64(b, uint64(len(f)))
-		}
-		b = append(b, f...)
-	}
-	return b
 }
 
 // control sends a good message over a connection of its own, and waits for it.
@@ -290,7 +135,7 @@ func (h *hardBus) control(t *testing.T) {
 	t.Helper()
 	h.controls++
 	m, err := fedmsg.Draft{
-		Topic: "org.fedoraproject.prod.control.message", Time: badNow,
+		Topic: "org.fedoraproject.prod.control.message", Time: fedmsgtest.BadInputClock(),
 		ID: fmt.Sprintf("2026-control-%d", h.controls), Counter: 1,
 	}.Message()
 	if err != nil {
@@ -298,32 +143,13 @@ func (h *hardBus) control(t *testing.T) {
 	}
 	c := dialPub(t, "127.0.0.2", h.addr)
 	defer c.Close()
-	if _, err := c.Write(encodeFrames([][]byte{[]byte(m.Topic), m.Bytes()})); err != nil {
+	if _, err := c.Write(fedmsgtest.Frames([]byte(m.Topic), m.Bytes())); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, time.Second, "the control message is stored", func() bool {
+	fedmsgtest.Eventually(t, time.Second, "the control message is stored", func() bool {
 		_, err := h.log.Find(t.Context(), m.ID)
 		return err == nil
 	})
-}
-
-// eventually waits for something named.
-func eventually(t *testing.T, within time.Duration, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(within); !ok(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Errorf("not within %s: %s", within, what)
-			return
-		}
-	}
-}
-
-func openFiles(t *testing.T) int {
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Skipf("no /proc: %v", err)
-	}
-	return len(entries)
 }
 
 func residentMB(t *testing.T) int {
@@ -338,61 +164,37 @@ func residentMB(t *testing.T) int {
 	return resident * os.Getpagesize() >> 20
 }
 
-// readZMQCases reads zmq.jsonl.
-func readZMQCases(t *testing.T, dir string) []zmqCase {
-	f, err := os.Open(filepath.Join(dir, "zmq.jsonl"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	var cases []zmqCase
-	for dec := json.NewDecoder(f); ; {
-		var c zmqCase
-		if err := dec.Decode(&c); err == io.EOF {
-			return cases
-		} else if err != nil {
-			t.Fatal(err)
-		}
-		if c.Edge == "zmq" {
-			cases = append(cases, c)
-		}
-	}
-}
-
 // TestBadInputsZMQ sends every hostile input of the ZeroMQ edge to a whole bus,
 // and looks after each whether the bus is as it was.
 func TestBadInputsZMQ(t *testing.T) {
-	all, dir := t, badInputs(t)
-	buses := map[string]*hardBus{}
-	for _, c := range readZMQCases(t, dir) {
+	all, buses := t, map[fedmsgtest.ZMQConfig]*hardBus{}
+	for _, c := range fedmsgtest.ZMQCases(t) {
+		if c.Edge != "zmq" {
+			continue
+		}
 		t.Run(c.Name, func(t *testing.T) {
-			key := fmt.Sprint(c.Input.Config)
-			h := buses[key]
+			h := buses[c.Input.Config]
 			if h == nil {
-				h = startHardBus(all, dir, c.Input.Config)
-				buses[key] = h
+				h = startHardBus(all, c.Input.Config)
+				buses[c.Input.Config] = h
 			}
 			h.control(t) // and so everything that is made once has been made
-			goroutines, files, resident, lines := runtime.NumGoroutine(), openFiles(t), residentMB(t), len(h.logged.String())
+			before, resident, lines := fedmsgtest.InUse(t), residentMB(t), len(h.logged.String())
 
-			if len(c.tcp(t)) > 0 {
+			if len(c.Input.TCP) > 0 {
 				h.sendBytes(t, c)
 			} else {
 				h.sendFrames(t, c)
 			}
 
 			h.control(t)
-			eventually(t, 5*time.Second, "goroutines and files are back at their number", func() bool {
-				return runtime.NumGoroutine() <= goroutines && openFiles(t) <= files
-			})
+			fedmsgtest.Returns(t, 5*time.Second, before)
 			runtime.GC()
 			if grown := residentMB(t) - resident; grown >= cmp.Or(c.Must.RSSGrowth, 16)+raceOverheadMB {
 				t.Errorf("memory grew by %d MiB", grown)
 			}
 			logged := h.logged.String()[lines:]
-			if i := strings.IndexFunc(logged, func(r rune) bool { return r < ' ' && r != '\n' || r == 0x7f }); i >= 0 {
-				t.Errorf("a raw control character in the log: %q", logged)
-			}
+			fedmsgtest.NoControls(t, logged)
 			if c.Must.LogNot != "" && strings.Contains(logged, c.Must.LogNot) {
 				t.Errorf("the log holds %q: %q", c.Must.LogNot, logged)
 			}
@@ -401,10 +203,10 @@ func TestBadInputsZMQ(t *testing.T) {
 }
 
 // sendFrames sends a message that is well framed.
-func (h *hardBus) sendFrames(t *testing.T, c zmqCase) {
+func (h *hardBus) sendFrames(t *testing.T, c fedmsgtest.ZMQCase) {
 	if c.Must.After != "" { // it conflicts with what was said before
 		first, err := fedmsg.Draft{
-			Topic: "org.fedoraproject.prod.exam.free", ID: messageID(t, c), Time: badNow, Counter: 1, Body: []byte(`{"first":1}`),
+			Topic: "org.fedoraproject.prod.exam.free", ID: messageID(t, c), Time: fedmsgtest.BadInputClock(), Counter: 1, Body: []byte(`{"first":1}`),
 		}.Message()
 		if err != nil {
 			t.Fatal(err)
@@ -419,7 +221,7 @@ func (h *hardBus) sendFrames(t *testing.T, c zmqCase) {
 	defer conn.Close()
 	start := time.Now()
 	times := max(1, c.Input.Times, c.Must.Times)
-	wire := encodeFrames(c.frames(t))
+	wire := fedmsgtest.Frames(c.Input.Frames...)
 	go func() {
 		for range times {
 			if _, err := conn.Write(wire); err != nil {
@@ -429,16 +231,16 @@ func (h *hardBus) sendFrames(t *testing.T, c zmqCase) {
 	}()
 	switch c.Must.Outcome {
 	case "accept":
-		eventually(t, 5*time.Second, "the message is stored; the log says "+h.logged.String(), func() bool { return h.stored(t) == stored+1 })
+		fedmsgtest.Eventually(t, 5*time.Second, "the message is stored; the log says "+h.logged.String(), func() bool { return h.stored(t) == stored+1 })
 		if page, _, err := h.log.Page(t.Context(), stored, 1); err != nil || len(page) != 1 {
 			t.Errorf("Page after %d: %v, %v", stored, page, err)
 		} else if m := page[0].Message; c.Must.StoredTopic != "" && string(m.Topic) != c.Must.StoredTopic {
 			t.Errorf("stored under %s, want %s", m.Topic, c.Must.StoredTopic)
-		} else if frames := c.frames(t); !bytes.Equal(m.Bytes(), frames[1]) {
+		} else if frames := c.Input.Frames; !bytes.Equal(m.Bytes(), frames[1]) {
 			t.Errorf("stored other bytes than came")
 		}
 	case "reject", "drop":
-		eventually(t, 5*time.Second, "it is refused as "+c.Must.Reason+"; the log says "+h.logged.String(), func() bool {
+		fedmsgtest.Eventually(t, 5*time.Second, "it is refused as "+string(c.Must.Reason)+"; the log says "+h.logged.String(), func() bool {
 			return h.rejected(c.Must.Reason) == rejected+times
 		})
 		if n := h.stored(t); n != stored {
@@ -450,13 +252,13 @@ func (h *hardBus) sendFrames(t *testing.T, c zmqCase) {
 	if took := time.Since(start); c.Must.MaxMs > 0 && took > time.Duration(c.Must.MaxMs*slowdown)*time.Millisecond {
 		t.Errorf("took %s, want at most %d ms", took, c.Must.MaxMs)
 	}
-	if n := h.verifier.Loads() - loads; c.Must.MaxLoads > 0 && n > uint64(c.Must.MaxLoads) {
+	if n := h.verifier.Loads() - loads; c.Must.MaxLoads > 0 && n > c.Must.MaxLoads {
 		t.Errorf("the CA and CRL were loaded %d times", n)
 	}
 }
 
-func messageID(t *testing.T, c zmqCase) string {
-	m, err := fedmsg.Decode(c.frames(t)[1])
+func messageID(t *testing.T, c fedmsgtest.ZMQCase) string {
+	m, err := fedmsg.Decode(c.Input.Frames[1])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -465,10 +267,10 @@ func messageID(t *testing.T, c zmqCase) string {
 
 // sendBytes sends what is not even framed well. The bus must close the
 // connection, and count why if it is to.
-func (h *hardBus) sendBytes(t *testing.T, c zmqCase) {
+func (h *hardBus) sendBytes(t *testing.T, c fedmsgtest.ZMQCase) {
 	rejected := h.rejected(c.Must.Reason)
 	to := h.addr
-	if bytes.Contains(c.tcp(t), []byte("\x00\x00\x00\x03SUB")) {
+	if bytes.Contains(c.Input.TCP, []byte("\x00\x00\x00\x03SUB")) {
 		to = h.outbound // a subscriber
 	}
 	conn, err := net.Dial("tcp", to)
@@ -476,7 +278,7 @@ func (h *hardBus) sendBytes(t *testing.T, c zmqCase) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	go conn.Write(c.tcp(t)) // the bus may close before it is all written
+	go conn.Write(c.Input.TCP) // the bus may close before it is all written
 	if c.Must.Outcome == "either" {
 		return // closing and ignoring are both fine; what counts is what comes after
 	}
@@ -485,6 +287,6 @@ func (h *hardBus) sendBytes(t *testing.T, c zmqCase) {
 		t.Errorf("the connection is still open")
 	}
 	if c.Must.Reason != "" {
-		eventually(t, 5*time.Second, "it is counted as "+c.Must.Reason, func() bool { return h.rejected(c.Must.Reason) == rejected+1 })
+		fedmsgtest.Eventually(t, 5*time.Second, "it is counted as "+string(c.Must.Reason), func() bool { return h.rejected(c.Must.Reason) == rejected+1 })
 	}
 }

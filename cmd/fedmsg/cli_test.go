@@ -24,7 +24,7 @@ type cliCase struct {
 	Name  string
 	Input struct {
 		Args   []string
-		Stdin  string            `json:"stdin_b64"`
+		Stdin  []byte            `json:"stdin_b64"`
 		Env    map[string]string `json:"env"`
 		Setup  string
 		Bus    json.RawMessage `json:"bus_message"`
@@ -92,7 +92,7 @@ func (c cliCase) run(t *testing.T) {
 		args = append(args, "--cert", p.cert, "--key", p.otherKey)
 	}
 	start := time.Now()
-	got := fedmsgWith(t, b, string(decodeBase64(t, c.Input.Stdin, false)), env, args...)
+	got := fedmsgWith(t, b, string(c.Input.Stdin), env, args...)
 	took := time.Since(start)
 
 	m := c.Must

@@ -95,7 +95,7 @@ func TestLoggerPublishesAsLinesCome(t *testing.T) {
 	}
 	stdin, in := io.Pipe()
 	done := make(chan int, 1)
-	var stderr syncBuffer
+	var stderr fedmsgtest.LogBook
 	go func() {
 		done <- run(t.Context(), environ{stdin: stdin, stdout: io.Discard, stderr: &stderr, getenv: func(string) string { return "" },
 			open: fakeOpener(b)}, []string{"/usr/bin/fedmsg-logger"})
@@ -103,7 +103,7 @@ func TestLoggerPublishesAsLinesCome(t *testing.T) {
 	count := func() int { b.mu.Lock(); defer b.mu.Unlock(); return len(b.published) }
 	for n := range 2 {
 		fmt.Fprintf(in, "line %d\n", n+1)
-		eventually(t, 5*time.Second, "the line is published", func() bool { return count() == n+1 })
+		fedmsgtest.Eventually(t, 5*time.Second, "the line is published", func() bool { return count() == n+1 })
 	}
 	fmt.Fprintln(in, "line 3")
 	if status := <-done; status != 69 || !strings.Contains(stderr.String(), "fedmsg logger: line 3: storage_full") {

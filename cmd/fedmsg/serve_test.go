@@ -14,6 +14,7 @@ import (
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/client"
+	"github.com/fedora-infra/fedmsg-go/fedmsgtest"
 )
 
 // startServe runs fedmsg serve in this process, on free ports, and returns where
@@ -24,7 +25,7 @@ func startServe(t *testing.T, dir string, args ...string) (addrs map[string]stri
 	argv := append([]string{"fedmsg", "serve", "--dir", dir, "--addr-file", addrFile, "--http", "127.0.0.1:0",
 		"--relay-inbound", "tcp://127.0.0.1:0", "--relay-outbound", "tcp://127.0.0.1:0", "--gateway", "tcp://127.0.0.1:0"}, args...)
 	ctx, cancel := context.WithCancel(context.Background())
-	var stderr syncBuffer
+	var stderr fedmsgtest.LogBook
 	env := environ{strings.NewReader(""), io.Discard, &stderr, func(string) string { return "" }, openBus}
 	done := make(chan int, 1)
 	go func() { done <- run(ctx, env, argv) }()
@@ -58,26 +59,11 @@ func startServe(t *testing.T, dir string, args ...string) (addrs map[string]stri
 	return nil, nil
 }
 
-// pythonWithZMQ finds the original's transport, or skips.
-func pythonWithZMQ(t *testing.T) string {
-	t.Helper()
-	for _, name := range []string{"python3", "/usr/bin/python3"} {
-		if path, err := exec.LookPath(name); err == nil && exec.Command(path, "-c", "import zmq").Run() == nil {
-			return path
-		}
-	}
-	if os.Getenv("FEDMSG_REQUIRE_PEERS") == "1" {
-		t.Fatal("no Python with zmq: apt-get install python3-zmq")
-	}
-	t.Skip("no Python with zmq: apt-get install python3-zmq")
-	return ""
-}
-
 // Ten thousand messages from libzmq through the whole bus, the disk included, to
 // libzmq again, by relay and by gateway: none is lost, and no byte changed.
 func TestPeersThroughBus(t *testing.T) {
 	const count = "10000"
-	python := pythonWithZMQ(t)
+	python := fedmsgtest.PythonWithZMQ(t)
 	addrs, _ := startServe(t, t.TempDir())
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
@@ -138,7 +124,7 @@ func TestServeStopsUnderLoad(t *testing.T) {
 			acked <- r
 		}
 	}()
-	eventually(t, 10*time.Second, "a hundred messages are acknowledged", func() bool { return len(acked) >= 100 })
+	fedmsgtest.Eventually(t, 10*time.Second, "a hundred messages are acknowledged", func() bool { return len(acked) >= 100 })
 	stop()
 	cancel()
 	<-done

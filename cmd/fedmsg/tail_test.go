@@ -1,16 +1,12 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -91,7 +87,7 @@ type ran struct {
 func fedmsgWith(t *testing.T, b *fakeBus, stdin string, env map[string]string, args ...string) ran {
 	t.Helper()
 	var stdout bytes.Buffer
-	var stderr syncBuffer
+	var stderr fedmsgtest.LogBook
 	status := run(t.Context(), environ{
 		stdin: strings.NewReader(stdin), stdout: &stdout, stderr: &stderr, getenv: func(key string) string { return env[key] },
 		open: func(_ context.Context, cfg client.Config) (messageBus, error) {
@@ -112,17 +108,6 @@ func entry(t *testing.T, seq fedmsg.Seq, verified, text string) fedmsg.Entry {
 	return fedmsg.Entry{Seq: seq, At: time.Unix(1795348800, 0).UTC(), Verified: verified, Message: m}
 }
 
-func vectorLines(t *testing.T, name string) *bufio.Scanner {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join(cmp.Or(os.Getenv("FEDMSG_VECTORS"), "../../../shared/vectors"), "fedmsg", name))
-	if err != nil {
-		t.Skipf("no vectors: set FEDMSG_VECTORS to their folder: %v", err)
-	}
-	lines := bufio.NewScanner(bytes.NewReader(text))
-	lines.Buffer(nil, 4<<20)
-	return lines
-}
-
 var (
 	logPrefix = regexp.MustCompile(`(?m)^\[[-0-9]{10} [0-9:]{8}\]\[fedmsg\.commands    INFO\] `)
 	logNoise  = regexp.MustCompile(`(?m)^\[[-0-9]{10} [0-9:]{8}\]\[fedmsg\.(meta|crypto).*\n`)
@@ -137,11 +122,7 @@ func TestVectorsTail(t *testing.T) {
 	time.Local = time.UTC
 	t.Cleanup(func() { time.Local = local })
 	b := new(fakeBus)
-	for lines := vectorLines(t, "tail_input.jsonl"); lines.Scan(); {
-		var in struct{ Body string }
-		if err := json.Unmarshal(lines.Bytes(), &in); err != nil {
-			t.Fatal(err)
-		}
+	for _, in := range fedmsgtest.Vectors[struct{ Body string }](t, "tail_input.jsonl") {
 		b.entries = append(b.entries, entry(t, 1, "x509:test", in.Body))
 	}
 	skipped := map[string]string{
@@ -151,14 +132,10 @@ func TestVectorsTail(t *testing.T) {
 		"--topic org.fedoraproject.dev.*": "a star at the end is taken for the prefix that it meant",
 	}
 	rows := 0
-	for lines := vectorLines(t, "tail_output.jsonl"); lines.Scan(); {
-		var row struct {
-			Args   []string
-			Stdout string
-		}
-		if err := json.Unmarshal(lines.Bytes(), &row); err != nil {
-			t.Fatal(err)
-		}
+	for _, row := range fedmsgtest.Vectors[struct {
+		Args   []string
+		Stdout string
+	}](t, "tail_output.jsonl") {
 		t.Run(strings.Join(row.Args, " "), func(t *testing.T) {
 			if why, ok := skipped[strings.Join(row.Args, " ")]; ok {
 				t.Skip(why)
@@ -271,7 +248,7 @@ func TestTailEndsWithItsOutput(t *testing.T) {
 	}
 	for _, tt := range tests {
 		b := &fakeBus{entries: []fedmsg.Entry{{Seq: 1, Message: fedmsgtest.Message(1)}}}
-		var stderr syncBuffer
+		var stderr fedmsgtest.LogBook
 		status := run(t.Context(), environ{
 			stdout: writerFunc(func([]byte) (int, error) { return 0, tt.err }), stderr: &stderr, getenv: func(string) string { return "" },
 			open: func(context.Context, client.Config) (messageBus, error) { return b, nil },

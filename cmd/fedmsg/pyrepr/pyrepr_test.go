@@ -1,9 +1,7 @@
 package pyrepr
 
 import (
-	"bufio"
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -12,17 +10,8 @@ import (
 	"unicode/utf8"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/fedmsgtest"
 )
-
-// vectors opens a file of test vectors made by the original, or skips.
-func vectors(t *testing.T, name string) []byte {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join(cmp.Or(os.Getenv("FEDMSG_VECTORS"), "../../../../shared/vectors"), "fedmsg", name))
-	if err != nil {
-		t.Skipf("no vectors: set FEDMSG_VECTORS to their folder: %v", err)
-	}
-	return text
-}
 
 // text reads a JSON string of a vector.
 func text(t *testing.T, literal json.RawMessage) string {
@@ -35,17 +24,11 @@ func text(t *testing.T, literal json.RawMessage) string {
 }
 
 func TestVectorsPythonRepr(t *testing.T) {
-	rows := bufio.NewScanner(bytes.NewReader(vectors(t, "python_repr.jsonl")))
-	rows.Buffer(nil, 1<<20)
-	n := 0
-	for ; rows.Scan(); n++ {
-		var row struct {
-			ID                string
-			In, Repr, Pformat json.RawMessage
-		}
-		if err := json.Unmarshal(rows.Bytes(), &row); err != nil {
-			t.Fatal(err)
-		}
+	rows := fedmsgtest.Vectors[struct {
+		ID                string
+		In, Repr, Pformat json.RawMessage
+	}](t, "python_repr.jsonl")
+	for _, row := range rows {
 		in := text(t, row.In)
 		v, err := Parse([]byte(in))
 		if err != nil {
@@ -61,8 +44,8 @@ func TestVectorsPythonRepr(t *testing.T) {
 			t.Errorf("%s: pprint of %s\n got %s\nwant %s", row.ID, in, got, want)
 		}
 	}
-	if n < 200 {
-		t.Errorf("%d rows, want more than 200", n)
+	if len(rows) < 200 {
+		t.Errorf("%d rows, want more than 200", len(rows))
 	}
 }
 
@@ -74,7 +57,11 @@ func TestVectorsDictQuery(t *testing.T) {
 			Line  string `json:"tail_line"`
 		}
 	}
-	if err := json.Unmarshal(vectors(t, "dict_query.json"), &file); err != nil {
+	in, err := os.ReadFile(filepath.Join(fedmsgtest.VectorDir(t), "dict_query.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(in, &file); err != nil {
 		t.Fatal(err)
 	}
 	document, err := Parse(file.Document)
