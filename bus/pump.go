@@ -116,6 +116,9 @@ func (p *Pump) Samples() iter.Seq[fedmsg.Sample] {
 // again; only a cursor that cannot be loaded at the start is an error.
 func (p *Pump) Run(ctx context.Context) error {
 	at, err := p.cursors.Load(ctx, p.cfg.Name)
+	if ctx.Err() != nil {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("pump %s: load cursor: %w", p.cfg.Name, err)
 	}

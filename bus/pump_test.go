@@ -162,6 +162,20 @@ func TestPumpResumesBehindRetention(t *testing.T) {
 	})
 }
 
+// A pump that is asked to stop before it has begun is not a failure.
+func TestPumpStopsAtOnce(t *testing.T) {
+	w := newWindow(t, bus.WindowConfig{}, mem.NewLog())
+	pump, err := bus.NewPump(bus.PumpConfig{Name: "late"}, w, new(mem.Cursors), new(flakySink), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := pump.Run(ctx); err != nil {
+		t.Errorf("Run with a context that has ended: %v, want nil", err)
+	}
+}
+
 func TestPumpConfigValidate(t *testing.T) {
 	_, err := bus.NewPump(bus.PumpConfig{RetryMax: time.Millisecond, Topics: []fedmsg.Pattern{"a..b"}}, nil, nil, nil, nil)
 	for _, want := range []string{"name: required", "retry-max", "topics"} {
