@@ -105,16 +105,51 @@ func NewGate(cfg GateConfig, log appender, logger *slog.Logger) (*Gate, error) {
 // Samples yields what the gate has refused, by edge and reason.
 func (g *Gate) Samples() iter.Seq[fedmsg.Sample] { return g.rejected.Samples() }
 
-// Publish verifies the messages and appends those that may pass, together.
-// Signatures of one call are checked on all processors. See [fedmsg.Publisher].
+// verifyStep is how many signatures are checked before what is good goes to the
+// log, so that processors and disk work at the same time.
+const verifyStep = 128
+
+// Publish verifies the messages and appends those that may pass. Signatures of
+// one call are checked on all processors, and while the disk writes what came
+// before them. See [fedmsg.Publisher].
 func (g *Gate) Publish(ctx context.Context, messages ...*fedmsg.Message) []fedmsg.Receipt {
 	origin := fedmsg.OriginFrom(ctx)
 	receipts := make([]fedmsg.Receipt, len(messages))
+	step := max(1, len(messages))
+	if g.cfg.Verifier != nil && origin.Identity == "" {
+		step = min(step, verifyStep)
+	}
+	written := make(chan struct{}) // what was admitted so far
+	close(written)
+	for at := 0; at < len(messages); at += step {
+		end := min(at+step, len(messages))
+		write := g.admit(ctx, origin, messages[at:end], receipts[at:end])
+		before := written
+		if end == len(messages) {
+			<-before
+			write()
+			break
+		}
+		now := make(chan struct{})
+		written = now
+		go func() {
+			defer close(now)
+			<-before // so that the log gets them in order
+			write()
+		}()
+	}
+	for i, r := range receipts {
+		g.count(ctx, origin, messages[i], r)
+	}
+	return receipts
+}
+
+// admit judges messages, and returns how to write those that may pass.
+func (g *Gate) admit(ctx context.Context, origin fedmsg.Origin, messages []*fedmsg.Message, receipts []fedmsg.Receipt) (write func()) {
 	stamps := make([]string, len(messages))
 	inParallel(len(messages), func(i int) {
 		stamps[i], receipts[i].Err = g.judge(ctx, origin, messages[i])
 	})
-
 	batch := make([]fedmsg.Entry, 0, len(messages))
 	index := make([]int, 0, len(messages))
 	for i, m := range messages {
@@ -123,15 +158,14 @@ func (g *Gate) Publish(ctx context.Context, messages ...*fedmsg.Message) []fedms
 			index = append(index, i)
 		}
 	}
-	if len(batch) > 0 {
+	return func() {
+		if len(batch) == 0 {
+			return
+		}
 		for i, r := range g.log.Append(ctx, batch...) {
 			receipts[index[i]] = r
 		}
 	}
-	for i, r := range receipts {
-		g.count(ctx, origin, messages[i], r)
-	}
-	return receipts
 }
 
 func (g *Gate) count(ctx context.Context, origin fedmsg.Origin, m *fedmsg.Message, r fedmsg.Receipt) {

@@ -163,6 +163,31 @@ func TestGateBatch(t *testing.T) {
 	}
 }
 
+// However many come at once, the log gets them in the order given.
+func TestGateKeepsOrderOfManySigned(t *testing.T) {
+	log := mem.NewLog()
+	gate, err := bus.NewGate(bus.GateConfig{Verifier: nameVerifier{}, Clock: func() time.Time { return now }}, log, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, count := range []int{0, 1, 127, 128, 129, 1000} {
+		var batch []*fedmsg.Message
+		for i := range count {
+			batch = append(batch, message(t, fmt.Sprintf("2026-%d-%d", count, i), "org.example.x", now, "good"))
+		}
+		state, _ := log.State(t.Context())
+		receipts := gate.Publish(t.Context(), batch...)
+		if len(receipts) != count {
+			t.Fatalf("%d receipts for %d messages", len(receipts), count)
+		}
+		for i, r := range receipts {
+			if want := state.Last + fedmsg.Seq(i) + 1; r.Err != nil || r.Seq != want {
+				t.Fatalf("message %d of %d: %+v, want seq %d", i, count, r, want)
+			}
+		}
+	}
+}
+
 func TestGateConfigValidate(t *testing.T) {
 	_, err := bus.NewGate(bus.GateConfig{TopicPrefix: "org.*", Environments: []string{"a.b", ""}}, mem.NewLog(), nil)
 	if err == nil || strings.Count(err.Error(), "\n") != 2 || !strings.Contains(err.Error(), "topic_prefix") {
