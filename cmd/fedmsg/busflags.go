@@ -71,12 +71,13 @@ func (*seconds) Type() string     { return "seconds" }
 // add defines the flags. Those that fedmsg had and that mean nothing here are
 // taken and not shown.
 func (b *busFlags) add(f *pflag.FlagSet) {
-	f.StringVar(&b.URL, "bus", "", "`URL` of the bus: http://HOST:PORT, or tcp://HOST:PORT of a ZeroMQ socket (default $FEDMSG_BUS, else "+client.DefaultURL+")")
-	f.StringVar(&b.TokenFile, "token-file", "", "`FILE` with the token to show to the bus (default $FEDMSG_TOKEN_FILE; $FEDMSG_TOKEN is a token itself)")
+	f.StringVar(&b.URL, "bus", "", "talk to the bus at URL: http://HOST:PORT, or tcp://HOST:PORT of a ZeroMQ socket (default $FEDMSG_BUS, else "+client.DefaultURL+")")
+	f.StringVar(&b.TokenFile, "token-file", "", "read from FILE the token to show to the bus (default $FEDMSG_TOKEN_FILE; $FEDMSG_TOKEN is a token itself)")
 	f.BoolVarP(&b.Verbose, "verbose", "v", false, "tell on standard error what is going on")
-	f.Var(&b.Timeout, "timeout", "give up on a message after so many `SECONDS` (default: when the bus cannot be reached)")
-	f.StringVar(&b.TopicPrefix, "topic-prefix", "org.fedoraproject", "`WORDS` with which topics begin; also $FEDMSG_TOPIC_PREFIX")
-	f.StringVar(&b.Environment, "environment", "dev", "`WORD` after the prefix: dev, stg or prod; also $FEDMSG_ENVIRONMENT")
+	f.Var(&b.Timeout, "timeout", "give up on a message after so many SECONDS (default: when the bus cannot be reached)")
+	f.Lookup("timeout").DefValue = "" // 0s would be taken for what it is not
+	f.StringVar(&b.TopicPrefix, "topic-prefix", "org.fedoraproject", "begin topics with WORDS; also $FEDMSG_TOPIC_PREFIX")
+	f.StringVar(&b.Environment, "environment", "dev", "put WORD after the prefix: dev, stg or prod; also $FEDMSG_ENVIRONMENT")
 	f.BoolVar(&b.printConfig, "print-config", false, "print these settings as JSON, and do nothing")
 	f.StringVar(&b.configFile, "config-filename", "", "")
 	f.IntVar(&b.old.ioThreads, "io-threads", 1, "")

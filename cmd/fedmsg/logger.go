@@ -66,13 +66,13 @@ tcp:// it is sent, and nobody confirms it.`,
 }
 
 func (d *draftFlags) addDraft(f *pflag.FlagSet) {
-	f.StringVar(&d.Message, "message", "", "publish `TEXT` instead of what comes from standard input")
+	f.StringVar(&d.Message, "message", "", "publish TEXT instead of what comes from standard input")
 	f.BoolVar(&d.JSONInput, "json-input", false, "take the text for JSON: the body of the message")
-	f.StringVar(&d.Topic, "topic", "log", "`WORDS` of the topic after the modname")
-	f.StringVar(&d.Modname, "modname", "logger", "`WORD` of the topic that names the publishing service")
+	f.StringVar(&d.Topic, "topic", "log", "WORDS of the topic after the modname")
+	f.StringVar(&d.Modname, "modname", "logger", "WORD of the topic that names the publishing service")
 	f.StringVar(&d.CertPrefix, "cert-prefix", "shell", "taken, and not used: the bus signs, or --cert does")
-	f.StringVar(&d.Cert, "cert", "", "sign with the certificate in `FILE`")
-	f.StringVar(&d.Key, "key", "", "key `FILE` for --cert")
+	f.StringVar(&d.Cert, "cert", "", "sign with the certificate in FILE")
+	f.StringVar(&d.Key, "key", "", "key FILE for --cert")
 }
 
 // run publishes one message, or one for each line.

@@ -77,22 +77,22 @@ missed meanwhile.`,
 }
 
 func (t *tailFlags) addTail(f *pflag.FlagSet) {
-	f.StringArrayVar(&t.Topics, "topic", nil, "show topics that begin with `PREFIX`; may be given often")
-	f.StringVar(&t.Query, "query", "", "show these values of each message: a comma list of dotted `PATHS`")
+	f.StringArrayVar(&t.Topics, "topic", nil, "show topics that begin with PREFIX; may be given often")
+	f.StringVar(&t.Query, "query", "", "show these values of each message: a comma list of dotted PATHS")
 	f.BoolVar(&t.Pretty, "pretty", false, "lay messages out, as Python's pprint does")
 	f.BoolVar(&t.ReallyPretty, "really-pretty", false, "indented and coloured JSON")
 	f.BoolVar(&t.Terse, "terse", false, "one line in plain words")
 	f.BoolVar(&t.Cowsay, "cowsay", false, "the same, said by a cow")
 	f.BoolVar(&t.JSON, "json", false, "for programs: one JSON object a line, with seq, at, verified and message")
-	f.StringVar(&t.Exclude, "exclude", "_heartbeat", "leave out topics in which the regular expression `RE` is found")
-	f.StringVar(&t.Include, "include", "^((?!_heartbeat).)*$", "show only topics in which the regular expression `RE` is found")
-	f.StringVar(&t.Users, "users", "", "show only messages about one of these users: a comma `LIST`")
-	f.StringVar(&t.Packages, "packages", "", "show only messages about one of these packages: a comma `LIST`")
+	f.StringVar(&t.Exclude, "exclude", "_heartbeat", "leave out topics in which the regular expression RE is found")
+	f.StringVar(&t.Include, "include", "^((?!_heartbeat).)*$", "show only topics in which the regular expression RE is found")
+	f.StringVar(&t.Users, "users", "", "show only messages about one of these users: a comma LIST")
+	f.StringVar(&t.Packages, "packages", "", "show only messages about one of these packages: a comma LIST")
 	f.BoolVar(&t.Validate, "validate", false, "leave out messages that the bus did not verify")
 	f.BoolVar(&t.NoValidate, "no-validate", false, "show them all (the default)")
-	f.StringVar(&t.Since, "since", "", "begin with what came since `TIME`: 90m, 2h, 3d, or a date")
-	f.StringVar(&t.After, "after", "", "begin after place `SEQ` in the log; 0 is the beginning")
-	f.IntVarP(&t.Count, "count", "n", 0, "end after `N` messages (default: go on)")
+	f.StringVar(&t.Since, "since", "", "begin with what came since TIME: 90m, 2h, 3d, or a date")
+	f.StringVar(&t.After, "after", "", "begin after place SEQ in the log; 0 is the beginning")
+	f.IntVarP(&t.Count, "count", "n", 0, "end after N messages (default: go on)")
 	f.StringVar(&t.Color, "color", "auto", "colour --really-pretty: auto, always, never")
 }
 

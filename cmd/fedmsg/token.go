@@ -63,7 +63,7 @@ func newTokenCreate(env environ, open func() (*http.TokenFile, error)) *cobra.Co
 			return err
 		},
 	}
-	cmd.Flags().StringArrayVar(&scopes, "scope", nil, "what it is for: publish:`PATTERN`, read:PATTERN or admin; may be given often")
+	cmd.Flags().StringArrayVar(&scopes, "scope", nil, "what it is for: publish:PATTERN, read:PATTERN or admin; may be given often")
 	cmd.Flags().DurationVar(&lives, "expires", tokenLifetime, "how long it lives")
 	_ = cmd.MarkFlagRequired("scope") // it exists
 	return cmd

@@ -56,11 +56,11 @@ detail. Exits with 0 if all are valid, 65 if one is not.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&v.CA, "ca", "", "`FILE` with the certificate of the CA that is trusted")
-	f.StringVar(&v.CRL, "crl", "", "`FILE` with the CA's list of revoked certificates")
-	f.StringVar(&v.Policy, "policy", "", "routing policy `FILE`: a JSON object of topics and the names that may sign for them")
+	f.StringVar(&v.CA, "ca", "", "trust the CA whose certificate is in FILE")
+	f.StringVar(&v.CRL, "crl", "", "refuse the certificates that the list in FILE revokes")
+	f.StringVar(&v.Policy, "policy", "", "routing policy FILE: a JSON object of topics and the names that may sign for them")
 	f.BoolVar(&v.Nitpicky, "nitpicky", false, "refuse topics that the routing policy does not name")
-	f.StringVar(&v.At, "at", "now", "judge as of `TIME`: now, a date, or message for the time in each message")
+	f.StringVar(&v.At, "at", "now", "judge as of TIME: now, a date, or message for the time in each message")
 	f.BoolVar(&v.LegacySHA1, "legacy-sha1-certs", false, "accept certificates signed with SHA-1, and keys of 1024 bits")
 	f.BoolVar(&v.Faithful, "faithful", false, "give the verdict of fedmsg 1.x, accidents included; for history")
 	return cmd
