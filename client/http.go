@@ -33,10 +33,19 @@ func (h overHTTP) tail(ctx context.Context, cfg TailConfig) iter.Seq2[fedmsg.Ent
 			notice("connection lost, will reconnect in %s: %v", wait.Round(time.Millisecond), err)
 		},
 		OnReconnect: func() { notice("reconnected") },
-		OnGap: func(g http.Gap) {
-			notice("messages were missed (%s): going on, the log holds %d to %d", g.Reason, g.First, g.Last)
-		},
+		OnGap: func(g http.Gap) { notice("%s", gapText(g)) },
 	})
+}
+
+// gapText says what a gap means to who reads.
+func gapText(g http.Gap) string {
+	switch g.Reason {
+	case http.GapEpoch:
+		return "the bus has a new log, so messages may be missing; going on with all of it"
+	case http.GapTooOld:
+		return fmt.Sprintf("messages are missing: the log keeps only those from %d on; going on there", g.First)
+	}
+	return fmt.Sprintf("the log has no such place, it ends at %d; going on with what comes from now on", g.Last)
 }
 
 func (h overHTTP) close() error {
