@@ -33,7 +33,7 @@ func (h overHTTP) tail(ctx context.Context, cfg TailConfig) iter.Seq2[fedmsg.Ent
 			notice("connection lost, will reconnect in %s: %v", wait.Round(time.Millisecond), err)
 		},
 		OnReconnect: func() { notice("reconnected") },
-		OnGap: func(g http.Gap) { notice("%s", gapText(g)) },
+		OnGap:       func(g http.Gap) { notice("%s", gapText(g)) },
 	})
 }
 
