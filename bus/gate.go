@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
@@ -105,51 +106,16 @@ func NewGate(cfg GateConfig, log appender, logger *slog.Logger) (*Gate, error) {
 // Samples yields what the gate has refused, by edge and reason.
 func (g *Gate) Samples() iter.Seq[fedmsg.Sample] { return g.rejected.Samples() }
 
-// verifyStep is how many signatures are checked before what is good goes to the
-// log, so that processors and disk work at the same time.
-const verifyStep = 128
-
-// Publish verifies the messages and appends those that may pass. Signatures of
-// one call are checked on all processors, and while the disk writes what came
-// before them. See [fedmsg.Publisher].
+// Publish verifies the messages and appends those that may pass, together.
+// Signatures of one call are checked on all processors. See [fedmsg.Publisher].
 func (g *Gate) Publish(ctx context.Context, messages ...*fedmsg.Message) []fedmsg.Receipt {
 	origin := fedmsg.OriginFrom(ctx)
 	receipts := make([]fedmsg.Receipt, len(messages))
-	step := max(1, len(messages))
-	if g.cfg.Verifier != nil && origin.Identity == "" {
-		step = min(step, verifyStep)
-	}
-	written := make(chan struct{}) // what was admitted so far
-	close(written)
-	for at := 0; at < len(messages); at += step {
-		end := min(at+step, len(messages))
-		write := g.admit(ctx, origin, messages[at:end], receipts[at:end])
-		before := written
-		if end == len(messages) {
-			<-before
-			write()
-			break
-		}
-		now := make(chan struct{})
-		written = now
-		go func() {
-			defer close(now)
-			<-before // so that the log gets them in order
-			write()
-		}()
-	}
-	for i, r := range receipts {
-		g.count(ctx, origin, messages[i], r)
-	}
-	return receipts
-}
-
-// admit judges messages, and returns how to write those that may pass.
-func (g *Gate) admit(ctx context.Context, origin fedmsg.Origin, messages []*fedmsg.Message, receipts []fedmsg.Receipt) (write func()) {
 	stamps := make([]string, len(messages))
 	inParallel(len(messages), func(i int) {
 		stamps[i], receipts[i].Err = g.judge(ctx, origin, messages[i])
 	})
+
 	batch := make([]fedmsg.Entry, 0, len(messages))
 	index := make([]int, 0, len(messages))
 	for i, m := range messages {
@@ -158,14 +124,15 @@ func (g *Gate) admit(ctx context.Context, origin fedmsg.Origin, messages []*fedm
 			index = append(index, i)
 		}
 	}
-	return func() {
-		if len(batch) == 0 {
-			return
-		}
+	if len(batch) > 0 {
 		for i, r := range g.log.Append(ctx, batch...) {
 			receipts[index[i]] = r
 		}
 	}
+	for i, r := range receipts {
+		g.count(ctx, origin, messages[i], r)
+	}
+	return receipts
 }
 
 func (g *Gate) count(ctx context.Context, origin fedmsg.Origin, m *fedmsg.Message, r fedmsg.Receipt) {
@@ -257,10 +224,13 @@ func inParallel(n int, do func(int)) {
 		}
 		return
 	}
+	var next atomic.Int64
 	var wg sync.WaitGroup
-	for w := range workers {
+	for range workers {
 		wg.Go(func() {
-			for i := w; i < n; i += workers {
+			// One by one: a worker that has to give way to another goroutine must
+			// not keep its share from the rest.
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
 				do(i)
 			}
 		})
