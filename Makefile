@@ -31,6 +31,8 @@ script: ## the program as its user sees it
 	go test -count=1 -run 'TestScript' ./cmd/fedmsg
 interop: ## against libzmq and Python's zmq, bad inputs, vectors; nothing may be skipped for a missing peer
 	FEDMSG_REQUIRE_PEERS=1 go test -count=1 -run 'Vectors|BadInputs|Peer|Interop|Python' ./...
+crash: ## kill -9, power cuts, full disks, failing calls, at full length
+	go test -count=1 -run 'Kill9|PowerCut|DiskFull|Faults|Damage' ./sqlite
 
 ##@ Docs and releases
 docs: ## what in docs/ a test keeps true: metrics, invariants, dependencies, wire words
@@ -42,4 +44,4 @@ help: ## this list
 
 racenote:
 	@test -n '$(RACE)' || echo 'test: no C compiler, so without the race detector (apt-get install gcc)' >&2
-.PHONY: run build test short lint fuzz bench script interop docs dist help racenote
+.PHONY: run build test short lint fuzz bench script interop crash docs dist help racenote
