@@ -18,6 +18,7 @@ import (
 	"time"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/fedmsgtest"
 	"github.com/fedora-infra/fedmsg-go/sqlite"
 )
 
@@ -237,18 +238,22 @@ func verify(t *testing.T, dir string, a account) {
 // needs skips a test that lacks a program or root.
 func needs(t *testing.T, root bool, programs map[string]string) {
 	t.Helper()
-	skip := t.Skipf
-	if os.Getenv("FEDMSG_REQUIRE_PEERS") == "1" {
-		skip = t.Fatalf
-	}
 	for program, pkg := range programs {
-		if _, err := exec.LookPath(program); err != nil {
-			skip("needs %s: apt-get install %s", program, pkg)
-		}
+		fedmsgtest.Peer(t, program, pkg)
 	}
 	if root && os.Getuid() != 0 {
-		skip("needs root, to mount a file system")
+		unable(t, "needs root, to mount a file system")
 	}
+}
+
+// unable skips a test that this machine does not let run, or fails where all
+// must, as [fedmsgtest.MissingPeer] does for programs.
+func unable(t *testing.T, format string, args ...any) {
+	t.Helper()
+	if os.Getenv("FEDMSG_REQUIRE_PEERS") == "1" {
+		t.Fatalf(format, args...)
+	}
+	t.Skipf(format, args...)
 }
 
 func run(t *testing.T, name string, args ...string) {
@@ -264,10 +269,7 @@ func mount(t *testing.T, args ...string) (dir string) {
 	dir = t.TempDir()
 	out, err := exec.Command("mount", append(args, dir)...).CombinedOutput()
 	if err != nil {
-		if os.Getenv("FEDMSG_REQUIRE_PEERS") == "1" {
-			t.Fatalf("mount %q: %v\n%s", args, err, out)
-		}
-		t.Skipf("needs to mount: mount %q: %v: %s", args, err, out)
+		unable(t, "needs to mount: mount %q: %v: %s", args, err, out)
 	}
 	t.Cleanup(func() { run(t, "umount", dir) })
 	return dir

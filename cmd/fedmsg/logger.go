@@ -207,7 +207,7 @@ func (s *sentNote) add(r client.Receipt) {
 
 func (s *sentNote) tell() {
 	if s.uncertain > 0 {
-		fmt.Fprintf(s.env.stderr, "sent, not confirmed: %d to %s, which does not answer\n", s.uncertain, cleanLine(s.flags.URL))
+		fmt.Fprintf(s.env.stderr, "sent, not confirmed: %d to %s; ZeroMQ has no way to answer\n", s.uncertain, cleanLine(s.flags.URL))
 	}
 	if s.flags.Verbose && s.confirmed > 0 {
 		fmt.Fprintf(s.env.stderr, "published: %d on the disk of %s\n", s.confirmed, cleanLine(s.flags.URL))
