@@ -27,6 +27,14 @@ func TestBadInputsZMTP(t *testing.T) {
 	pub := publisher(t, zmq.PubConfig{}, book.Logger(slog.LevelInfo))
 	settle(t, rawSubscriber(t, pub.Addrs()[0])) // it is up now
 	n := 0
+	say := func(t *testing.T) {
+		t.Helper()
+		n++
+		m := message(t, n)
+		control.Send(string(m.Topic), m.Bytes())
+		fedmsgtest.Eventually(t, time.Second, "a control message", func() bool { return b.has(m.ID) })
+	}
+	say(t) // a subscription comes before all that belongs to a connection has been started
 	for _, c := range cases {
 		if c.Input.TCP == nil {
 			continue
@@ -61,14 +69,11 @@ func TestBadInputsZMTP(t *testing.T) {
 				t.Errorf("%d bytes were allocated", grown)
 			}
 			nc.Close()
-			n++
-			m := message(t, n)
-			control.Send(string(m.Topic), m.Bytes())
-			fedmsgtest.Eventually(t, time.Second, "a control message", func() bool { return b.has(m.ID) })
+			say(t)
 			fedmsgtest.Returns(t, 5*time.Second, base)
 		})
 	}
-	if n == 0 {
+	if n < 2 {
 		t.Error("no case is about the wire")
 	}
 	fedmsgtest.NoControls(t, book.String())
