@@ -48,6 +48,10 @@ type Config struct {
 	// on a loopback address.
 	AllowAnonymousLoopback bool
 
+	// Describer finds the words that readers ask for with meta. Default: nobody
+	// gets any.
+	Describer fedmsg.Describer
+
 	// User is the user name in messages made for anonymous publishers. Default:
 	// the message has none.
 	User string

@@ -36,11 +36,15 @@ type request struct {
 	// after is the place after which to begin, if it was given as a number;
 	// else nil.
 	after *fedmsg.Seq
+	meta  []string // the words wanted of each message
 }
 
-func readRequest(r *nethttp.Request) (q request, err error) {
-	values, err := readQuery(r, "after", "topic")
+func (s *Server) readRequest(r *nethttp.Request) (q request, err error) {
+	values, err := readQuery(r, "after", "topic", "meta")
 	if err != nil {
+		return q, err
+	}
+	if q.meta, err = s.meta(values); err != nil {
 		return q, err
 	}
 	if q.want, err = topics(values); err != nil {
@@ -80,7 +84,7 @@ func (s *Server) stream(w nethttp.ResponseWriter, r *nethttp.Request) {
 	var q request
 	leave, err := func() (func(), error) {
 		var err error
-		if q, err = readRequest(r); err != nil {
+		if q, err = s.readRequest(r); err != nil {
 			return nil, err
 		}
 		c, err := s.identify(r)
@@ -134,7 +138,7 @@ func (s *Server) follow(w nethttp.ResponseWriter, r *nethttp.Request, q request,
 			err = st.write(gapEvent(state, after, missing))
 		}
 		if err == nil {
-			after, err = s.pass(ctx, st, state.Epoch, after, q.want)
+			after, err = s.pass(ctx, st, state.Epoch, after, q)
 		}
 		if !errors.Is(err, fedmsg.ErrTooOld) {
 			break
@@ -153,14 +157,14 @@ func (s *Server) follow(w nethttp.ResponseWriter, r *nethttp.Request, q request,
 
 // pass writes what the log has after a place, until there is an error. It
 // returns how far it came.
-func (s *Server) pass(ctx context.Context, st *stream, epoch string, after fedmsg.Seq, want []fedmsg.Pattern) (fedmsg.Seq, error) {
-	for batch, err := range s.bus.Read(ctx, after, want...) {
+func (s *Server) pass(ctx context.Context, st *stream, epoch string, after fedmsg.Seq, q request) (fedmsg.Seq, error) {
+	for batch, err := range s.bus.Read(ctx, after, q.want...) {
 		if err != nil {
 			return after, err
 		}
 		if err := st.writeAll(func(yield func([]byte) bool) {
 			for _, e := range batch {
-				if !yield(s.events.event(epoch, e)) {
+				if !yield(s.event(ctx, epoch, e, q.meta)) {
 					return
 				}
 			}
@@ -222,14 +226,26 @@ func (r *renderer) event(epoch string, e fedmsg.Entry) []byte {
 	if have := slot.Load(); have != nil && have.seq == e.Seq {
 		return have.text
 	}
-	text := append(make([]byte, 0, len(e.Message.Compact())+160), "id: "...)
-	text = append(append(text, epoch...), '-')
-	text = append(strconv.AppendUint(text, uint64(e.Seq), 10), "\ndata: "...)
-	text = append(appendElement(text, e), "\n\n"...)
+	text := append(appendElement(eventHead(epoch, e), e), "\n\n"...)
 	if len(text) <= renderedBytes {
 		slot.Store(&rendered{e.Seq, text})
 	}
 	return text
+}
+
+// eventHead begins an event.
+func eventHead(epoch string, e fedmsg.Entry) []byte {
+	text := append(make([]byte, 0, len(e.Message.Compact())+160), "id: "...)
+	text = append(append(text, epoch...), '-')
+	return append(strconv.AppendUint(text, uint64(e.Seq), 10), "\ndata: "...)
+}
+
+// event returns the text of an event, with the words that a reader wants.
+func (s *Server) event(ctx context.Context, epoch string, e fedmsg.Entry, meta []string) []byte {
+	if meta == nil {
+		return s.events.event(epoch, e)
+	}
+	return append(s.appendWords(ctx, appendElement(eventHead(epoch, e), e), e, meta), "\n\n"...)
 }
 
 // A stream writes to one reader, and gives it a sign of life when there is

@@ -144,7 +144,7 @@ func readQuery(r *nethttp.Request, names ...string) (url.Values, error) {
 		if !slices.Contains(names, name) {
 			return nil, fedmsg.RefuseField(badQuery, clip(name), "parameter %q is not known here; known are %q", clip(name), names)
 		}
-		if len(list) > 1 && name != "topic" {
+		if len(list) > 1 && name != "topic" && name != "meta" {
 			return nil, fedmsg.RefuseField(badQuery, name, "parameter %q is there %d times", name, len(list))
 		}
 	}

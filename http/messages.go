@@ -49,7 +49,7 @@ func public(w nethttp.ResponseWriter) {
 func (s *Server) messages(w nethttp.ResponseWriter, r *nethttp.Request) {
 	public(w)
 	body, err := func() ([]byte, error) {
-		values, err := readQuery(r, "after", "limit", "topic")
+		values, err := readQuery(r, "after", "limit", "topic", "meta")
 		if err != nil {
 			return nil, err
 		}
@@ -65,10 +65,14 @@ func (s *Server) messages(w nethttp.ResponseWriter, r *nethttp.Request) {
 		if err != nil {
 			return nil, err
 		}
+		fields, err := s.meta(values)
+		if err != nil {
+			return nil, err
+		}
 		if _, err := s.identify(r); err != nil {
 			return nil, err
 		}
-		return s.page(r.Context(), fedmsg.Seq(after), int(limit), want)
+		return s.page(r.Context(), fedmsg.Seq(after), int(limit), want, fields)
 	}()
 	if err != nil {
 		s.refuse(w, r, err)
@@ -79,7 +83,7 @@ func (s *Server) messages(w nethttp.ResponseWriter, r *nethttp.Request) {
 
 // page makes the body of a page. It holds fewer messages than asked for if they
 // are large, or far apart; next says where to go on.
-func (s *Server) page(ctx context.Context, after fedmsg.Seq, limit int, want []fedmsg.Pattern) ([]byte, error) {
+func (s *Server) page(ctx context.Context, after fedmsg.Seq, limit int, want []fedmsg.Pattern, meta []string) ([]byte, error) {
 	body := append(make([]byte, 0, 64<<10), `{"messages":[`...)
 	found := 0
 	step := 32 // a message may have a megabyte
@@ -92,7 +96,7 @@ func (s *Server) page(ctx context.Context, after fedmsg.Seq, limit int, want []f
 			if found > 0 {
 				body = append(body, ',')
 			}
-			body = appendElement(body, e)
+			body = s.appendWords(ctx, appendElement(body, e), e, meta)
 			found++
 			if len(body) > pageBytes {
 				next = e.Seq
@@ -131,8 +135,13 @@ func (s *Server) pageError(ctx context.Context, after fedmsg.Seq, err error) err
 // message answers with one message, by its ID.
 func (s *Server) message(w nethttp.ResponseWriter, r *nethttp.Request) {
 	public(w)
+	var fields []string
 	e, err := func() (fedmsg.Entry, error) {
-		if _, err := readQuery(r); err != nil {
+		values, err := readQuery(r, "meta")
+		if err != nil {
+			return fedmsg.Entry{}, err
+		}
+		if fields, err = s.meta(values); err != nil {
 			return fedmsg.Entry{}, err
 		}
 		if _, err := s.identify(r); err != nil {
@@ -149,7 +158,7 @@ func (s *Server) message(w nethttp.ResponseWriter, r *nethttp.Request) {
 		return
 	}
 	s.delivered.Add(1, edge)
-	writeBytes(w, append(appendElement(nil, e), '\n'))
+	writeBytes(w, append(s.appendWords(r.Context(), appendElement(nil, e), e, fields), '\n'))
 }
 
 // writeBytes answers with JSON that is made already.

@@ -45,6 +45,7 @@ type Server struct {
 	rates   *rates
 	streams *places
 	events  renderer
+	words   phrasebook
 	sent    atomic.Int64 // messages made here
 	active  atomic.Int64 // requests in hand
 	ending  atomic.Bool
@@ -68,6 +69,7 @@ func Listen(cfg Config, b bus, meter fedmsg.Meter, logger *slog.Logger) (*Server
 	s := &Server{
 		cfg: cfg, bus: b, logger: logger.With("edge", edge),
 		cross:     nethttp.NewCrossOriginProtection(),
+		words:     phrasebook{describer: cfg.Describer},
 		rates:     newRates(cfg.Limits.PublishRate, cfg.Limits.PublishBurst),
 		streams:   newPlaces(cfg.Limits.Streams, cfg.Limits.StreamsPerAddr),
 		received:  fedmsg.NewCounters("messages_received_total", "edge"),

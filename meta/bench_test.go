@@ -14,6 +14,7 @@ import (
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/fedmsgtest"
 	"github.com/fedora-infra/fedmsg-go/meta"
+	"github.com/fedora-infra/fedmsg-go/meta/example"
 )
 
 // corpusMessages are real ones; without the corpus the benchmark is skipped.
@@ -31,7 +32,7 @@ func corpusMessages(b *testing.B) []*fedmsg.Message {
 }
 
 // exampleMessages are those beside the rules, which are there anywhere.
-func exampleMessages(b *testing.B) []*fedmsg.Message {
+func exampleMessages(b testing.TB) []*fedmsg.Message {
 	b.Helper()
 	files, err := filepath.Glob(filepath.Join("rules", "*.jsonl"))
 	if err != nil {
@@ -39,8 +40,13 @@ func exampleMessages(b *testing.B) []*fedmsg.Message {
 	}
 	var all []*fedmsg.Message
 	for _, file := range files {
-		for _, ex := range readExamples(b, file) {
-			all = append(all, ex.messages(b)...)
+		text, err := os.ReadFile(file)
+		if err != nil {
+			b.Fatal(err)
+		}
+		examples, _ := example.Read(file, text)
+		for _, ex := range examples {
+			all = append(all, ex.Messages...)
 		}
 	}
 	if len(all) == 0 {
@@ -53,7 +59,7 @@ func exampleMessages(b *testing.B) []*fedmsg.Message {
 var sources = []struct {
 	name     string
 	messages func(*testing.B) []*fedmsg.Message
-}{{"corpus", corpusMessages}, {"examples", exampleMessages}}
+}{{"corpus", corpusMessages}, {"examples", func(b *testing.B) []*fedmsg.Message { return exampleMessages(b) }}}
 
 // measure describes messages one after another, an operation each, and returns
 // the median of what they took.

@@ -1,6 +1,7 @@
 package meta
 
 import (
+	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -11,8 +12,7 @@ import (
 // maxLine is the longest field of one line, in bytes.
 const maxLine = 4 << 10
 
-// oneLine makes text safe to print on one line: no controls, and nothing that
-// turns the direction of what follows.
+// oneLine makes text safe to print, on one line.
 func oneLine(s string) string {
 	return strings.TrimSpace(limit(clean(s, false), maxLine))
 }
@@ -22,24 +22,26 @@ func paragraphs(s string) string {
 	return limit(clean(strings.ReplaceAll(s, "\r\n", "\n"), true), template.MaxField)
 }
 
+// clean spells what a terminal would obey, or what turns the direction of text, as
+// \uXXXX, so that nobody is deceived and nothing is lost.
 func clean(s string, lines bool) string {
 	if isPrintable(s) {
 		return s
 	}
-	return strings.Map(func(r rune) rune {
+	var b strings.Builder
+	for _, r := range strings.ToValidUTF8(s, "\uFFFD") {
 		switch {
-		case r == '\n' || r == '\t':
-			if lines {
-				return r
-			}
-			return ' '
-		case r == '\r' || r == '\u2028' || r == '\u2029' || r == '\u0085':
-			return ' '
-		case unicode.IsControl(r) || isBidi(r):
-			return -1
+		case r == '\n' || r == '\t' && lines:
+			b.WriteRune(map[bool]rune{true: r, false: ' '}[lines])
+		case r == '\r':
+			b.WriteByte(' ')
+		case unicode.IsControl(r) || unicode.In(r, unicode.Bidi_Control, unicode.Zl, unicode.Zp):
+			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			b.WriteRune(r)
 		}
-		return r
-	}, strings.ToValidUTF8(s, "\uFFFD"))
+	}
+	return b.String()
 }
 
 func isPrintable(s string) bool {
@@ -49,11 +51,6 @@ func isPrintable(s string) bool {
 		}
 	}
 	return true
-}
-
-// isBidi reports whether r turns the direction of writing.
-func isBidi(r rune) bool {
-	return r == '\u061C' || r == '\u200E' || r == '\u200F' || '\u202A' <= r && r <= '\u202E' || '\u2066' <= r && r <= '\u2069'
 }
 
 // limit cuts text to n bytes, between characters.

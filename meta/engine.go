@@ -84,7 +84,8 @@ type description struct {
 	runs  []*run         // by file, in the order of who has a say
 	guess *generic.Guess // of the generic describer, once it was asked
 	trace *Explanation
-	gone  *rule // left out, for tests
+	// nobody is set by a rule that says that there is no agent.
+	nobody bool
 }
 
 // An event is what all files see of a message.
@@ -151,7 +152,9 @@ func (d *description) words() fedmsg.Words {
 		w.Subtitle = oneLine(d.guessed().Sentence())
 	}
 	w.LongForm = cmp.Or(w.LongForm, w.Subtitle)
-	w.Agent = cmp.Or(w.Agent, first)
+	if !d.nobody {
+		w.Agent = cmp.Or(w.Agent, first)
+	}
 	if realm := d.people(); realm != "" && len(w.Usernames) > 0 {
 		w.Emails, w.Avatars = make(map[string]string), make(map[string]string)
 		for _, name := range w.Usernames {
@@ -182,6 +185,7 @@ func (d *description) text(f field) string {
 		r.Forget()
 		v := r.eval(c.text)
 		d.trace.add(f, r, c, v)
+		d.nobody = d.nobody || f == agent && v.Kind() == template.Text && v.IsBlank()
 		if v.Kind() >= template.List {
 			v = template.Value{}
 		}

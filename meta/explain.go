@@ -92,16 +92,17 @@ func (x *Explanation) addGuess(f field, s string) {
 	}
 }
 
-// A RuleInfo is a rule of a file.
+// A RuleInfo is a rule, or a group, of a file.
 type RuleInfo struct {
 	Service  string
+	Group    bool
 	Index    int // of [[rule]] in the file
 	File     string
 	Line     int
-	Patterns []string
+	Patterns []fedmsg.Pattern
 }
 
-// Rules are all rules in force.
+// Rules are all rules and groups in force, by service and in the order of the file.
 func (e *Engine) Rules() []RuleInfo {
 	var all []RuleInfo
 	set := e.rules.Load()
@@ -112,11 +113,10 @@ func (e *Engine) Rules() []RuleInfo {
 				continue
 			}
 			for _, r := range p.rules {
-				info := RuleInfo{Service: service, Index: r.index, File: p.file, Line: r.line}
-				for _, pattern := range r.patterns {
-					info.Patterns = append(info.Patterns, string(pattern))
-				}
-				all = append(all, info)
+				all = append(all, RuleInfo{service, false, r.index, p.file, r.line, r.patterns})
+			}
+			for i, g := range p.groups {
+				all = append(all, RuleInfo{service, true, i, p.file, g.line, g.patterns})
 			}
 		}
 	}

@@ -2,10 +2,8 @@ package meta_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -152,30 +150,15 @@ func FuzzDescribe(f *testing.F) {
 // seedExamples adds the messages of the examples, each under its own service.
 func seedExamples(f *testing.F, services []string) {
 	f.Helper()
-	files, err := filepath.Glob(filepath.Join("rules", "*.jsonl"))
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, file := range files {
-		for _, ex := range readExamples(f, file) {
-			for _, text := range append(ex.Msgs, ex.Msg) {
-				var m struct {
-					Topic string
-					Msg   json.RawMessage
-				}
-				if json.Unmarshal(text, &m) != nil {
-					continue // there is none in Msg
-				}
-				words := strings.SplitN(m.Topic, ".", 5)
-				if len(words) < 5 {
-					continue
-				}
-				service := slices.Index(services, words[3])
-				prefix := max(0, slices.Index(prefixes, strings.Join(words[:3], ".")))
-				if which := prefix*len(services) + service; service >= 0 && which < 256 {
-					f.Add(byte(which), words[4], []byte(m.Msg))
-				}
-			}
+	for _, m := range exampleMessages(f) {
+		words := strings.SplitN(string(m.Topic), ".", 5)
+		if len(words) < 5 {
+			continue
+		}
+		service := slices.Index(services, words[3])
+		prefix := max(0, slices.Index(prefixes, strings.Join(words[:3], ".")))
+		if which := prefix*len(services) + service; service >= 0 && which < 256 {
+			f.Add(byte(which), words[4], []byte(m.Body))
 		}
 	}
 }

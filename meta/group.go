@@ -78,6 +78,8 @@ type Group struct {
 	Categories []string // the fourth words of the topics
 	// Each are the words of each member.
 	Each []fedmsg.Words
+	// Line is where the rule file says how to word it; 0 for a single message.
+	Line int
 }
 
 // A member is a message on its way into a group.
@@ -205,6 +207,7 @@ func (g *group) matches(want, got []string) bool {
 // together words the members of a group.
 func (g *group) together(all []*member, members []int, r *run) Group {
 	made := summed(all, members)
+	made.Line = g.line
 	collected := make(map[string][]string)
 	var bodies []template.Value
 	for _, n := range members {

@@ -23,6 +23,7 @@ type formats struct {
 	Terse, Cowsay, JSON  bool
 	color                bool
 	say                  func(ctx context.Context, text string) string // what cowsay makes of it
+	describer            fedmsg.Describer
 }
 
 // mark tells what nobody vouches for; "" for a message that is verified.
@@ -55,9 +56,9 @@ func (f *formats) show(ctx context.Context, e fedmsg.Entry) (string, error) {
 	}
 	switch {
 	case f.Cowsay:
-		return cleanText(f.say(ctx, cleanLine(describe(e.Message.Topic, message).subtitle+note))), nil
+		return cleanText(f.say(ctx, cleanLine(f.describer.Describe(ctx, e.Message).Subtitle+note))), nil
 	case f.Terse:
-		return shorten(describe(e.Message.Topic, message).String(), note), nil
+		return shorten(f.describer.Describe(ctx, e.Message).String(), note), nil
 	case f.Query != "":
 		return cleanLine(message.Query(f.Query)), nil
 	case f.ReallyPretty:

@@ -204,7 +204,12 @@ func (p *parts) buildHTTP(context.Context) error {
 		return err
 	}
 	cfg := p.cfg.http()
-	cfg.Policy, cfg.Signer, cfg.Tokens = p.policy, p.signer, tokens
+	words, err := p.cfg.words.engine(p.logger)
+	if err != nil {
+		return err
+	}
+	p.sources = append(p.sources, bus.RunnerFunc(words.Watch))
+	cfg.Policy, cfg.Signer, cfg.Tokens, cfg.Describer = p.policy, p.signer, tokens, words
 	server, err := http.Listen(cfg, struct {
 		*bus.Window
 		fedmsg.Publisher

@@ -59,6 +59,8 @@ type serveConfig struct {
 	KeepBytes int64
 	MinFree   int64
 
+	words wordsConfig
+
 	LogFormat, LogLevel string
 	Demo                bool
 
@@ -102,6 +104,7 @@ func (c *serveConfig) flags(f *pflag.FlagSet, env environ) {
 	f.Int64Var(&c.KeepBytes, "keep-bytes", 0, "drop the oldest log entries beyond this many bytes (default 8 GiB; -1 for no limit)")
 	f.Int64Var(&c.MinFree, "min-free", 0, "refuse messages while the file system has less than this many bytes free (default: a twentieth, at most 64 MiB)")
 	f.Lookup("keep-for").DefValue = "" // 0s would be taken for what it is not
+	c.words.flags(f, env)
 	f.StringVar(&c.LogFormat, "log-format", or("LOG_FORMAT", "text"), "text or json")
 	f.StringVar(&c.LogLevel, "log-level", or("LOG_LEVEL", "info"), "debug, info, warn or error")
 	f.BoolVar(&c.Demo, "demo", false, "publish made-up messages, signed by a made-up CA, and show them here")

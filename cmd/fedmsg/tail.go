@@ -18,12 +18,12 @@ import (
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/client"
-	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/pyrepr"
 )
 
 // tailFlags are the flags of tail.
 type tailFlags struct {
 	busFlags
+	wordsConfig
 	formats
 	Topics           []string
 	Include, Exclude string
@@ -71,6 +71,7 @@ missed meanwhile.`,
 		},
 	}
 	t.addTail(cmd.Flags())
+	t.wordsConfig.flags(cmd.Flags(), env)
 	t.add(cmd.Flags())
 	cmd.Flags().Lookup("timeout").Hidden = true // it never meant anything here
 	return cmd
@@ -122,6 +123,11 @@ func (t *tailFlags) prepare(ctx context.Context, env environ, patterns []string,
 	}
 	if t.Cowsay {
 		t.say = newCowsay(notices.tell)
+	}
+	if t.Cowsay || t.Terse || t.Users != "" || t.Packages != "" {
+		if t.describer, err = t.engineFor(env); err != nil {
+			return err
+		}
 	}
 	return t.findPlace(ctx)
 }
@@ -207,7 +213,7 @@ func (t *tailFlags) run(parent context.Context, env environ, notices *notices) (
 		if a.err != nil {
 			return a.err
 		}
-		if !t.wants(a.entry, notices) {
+		if !t.wants(ctx, a.entry, notices) {
 			continue
 		}
 		if err := t.print(ctx, out, a.entry); err != nil {
@@ -220,7 +226,7 @@ func (t *tailFlags) run(parent context.Context, env environ, notices *notices) (
 }
 
 // wants reports whether an entry is to be shown.
-func (t *tailFlags) wants(e fedmsg.Entry, notices *notices) bool {
+func (t *tailFlags) wants(ctx context.Context, e fedmsg.Entry, notices *notices) bool {
 	if !t.filter.match(e.Message.Topic) {
 		return false
 	}
@@ -231,12 +237,8 @@ func (t *tailFlags) wants(e fedmsg.Entry, notices *notices) bool {
 	if t.Users == "" && t.Packages == "" {
 		return true
 	}
-	message, err := pyrepr.Parse(e.Message.Bytes())
-	if err != nil {
-		return false
-	}
-	w := describe(e.Message.Topic, message)
-	return mentions(t.Users, w.users) && mentions(t.Packages, w.packages)
+	w := t.describer.Describe(ctx, e.Message)
+	return mentions(t.Users, w.Usernames) && mentions(t.Packages, w.Packages)
 }
 
 func (t *tailFlags) print(ctx context.Context, out *bufio.Writer, e fedmsg.Entry) error {

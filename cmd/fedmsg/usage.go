@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"syscall"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/internal/spell"
 )
 
 // usageError is a command line that makes no sense.
@@ -102,7 +102,7 @@ func unknownCommand(root *cobra.Command, word string) error {
 		}
 	}
 	hint := "the commands are " + strings.Join(names, ", ")
-	if near := nearest(word, names); near != "" {
+	if near := spell.Nearest(word, names); near != "" {
 		hint = fmt.Sprintf("did you mean %s? %s", near, hint)
 	}
 	return usageError{&fedmsg.HintError{Err: fmt.Errorf("there is no command %q", word), Hint: hint}}
@@ -125,7 +125,7 @@ func badFlag(cmd *cobra.Command, args []string, err error) error {
 				names = append(names, f.Name)
 			}
 		})
-		if near := nearest(name, names); near != "" {
+		if near := spell.Nearest(name, names); near != "" {
 			hint = fmt.Sprintf("did you mean --%s? %s", near, hint)
 		}
 	}
@@ -140,37 +140,4 @@ func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
 		}
 		return nil
 	}
-}
-
-// nearest finds the name that word was meant to be, or "".
-func nearest(word string, names []string) string {
-	best, least := "", 3
-	for _, name := range names {
-		if d := distance(word, name); d < least {
-			best, least = name, d
-		}
-	}
-	return best
-}
-
-// distance is how many letters must be changed, added or taken away to make b of
-// a (Levenshtein 1966).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = slices.Min([]int{change, row[j] + 1, row[j+1] + 1})
-		}
-	}
-	return row[len(b)]
 }

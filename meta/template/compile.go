@@ -3,11 +3,14 @@ package template
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"text/template/parse"
+
+	"github.com/fedora-infra/fedmsg-go/internal/spell"
 )
 
 // Names are the variables and tables of a file, while its templates are compiled.
@@ -228,7 +231,10 @@ func (c *compiler) command(cmd *parse.CommandNode, piped expr) (expr, error) {
 func (c *compiler) call(n parse.Node, name string, args []expr) (expr, error) {
 	h, ok := helpers[name]
 	if !ok {
-		return nil, bad(n, "unknown helper %q%s", name, nearest(name))
+		if near := spell.Nearest(name, slices.Sorted(maps.Keys(helpers))); near != "" {
+			return nil, bad(n, "unknown helper %q; did you mean %q?", name, near)
+		}
+		return nil, bad(n, "unknown helper %q", name)
 	}
 	if len(args) < h.min || h.max >= 0 && len(args) > h.max {
 		return nil, bad(n, "%s takes %s, not %d: %s", name, h.counts(), len(args), h.usage)

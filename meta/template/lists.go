@@ -341,38 +341,3 @@ var worldHelpers = map[string]helper{
 		return none
 	}},
 }
-
-// nearest suggests the helper that somebody may have meant.
-func nearest(name string) string {
-	best, least := "", 3
-	for known := range helpers {
-		if d := distance(strings.ToLower(name), strings.ToLower(known)); d < least || d == least && known < best {
-			best, least = known, d
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf("; did you mean %q?", best)
-}
-
-// distance is how many letters must be changed to make b of a.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
-}

@@ -28,9 +28,16 @@ var textHelpers = map[string]helper{
 	"upper":      onText("upper S", strings.ToUpper),
 	"trim":       onText("trim S - without white space at its ends", strings.TrimSpace),
 	"capitalize": onText("capitalize S - the first letter large, the others small", capitalize),
-	"quote":      onText(`quote S - in "quotes", as JSON has it`, func(s string) string { return string(appendQuoted(nil, s)) }),
-	"urlquery":   onText("urlquery S - escaped for the query of a URL", url.QueryEscape),
-	"urlpath":    onText("urlpath S - escaped for the path of a URL", url.PathEscape),
+	"upperFirst": onText("upperFirst S - the first letter large, the others as they are", func(s string) string {
+		r, n := utf8.DecodeRuneInString(s)
+		if n == 0 {
+			return s
+		}
+		return string(unicode.ToUpper(r)) + s[n:]
+	}),
+	"quote":    onText(`quote S - in "quotes", as JSON has it`, func(s string) string { return string(appendQuoted(nil, s)) }),
+	"urlquery": onText("urlquery S - escaped for the query of a URL", url.QueryEscape),
+	"urlpath":  onText("urlpath S - escaped for the path of a URL", url.PathEscape),
 
 	"sha256":     onText("sha256 S - its SHA-256, in hexadecimal", func(s string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(s))) }),
 	"trimChars":  onTwo("trimChars S CHARS - without these characters at its ends", func(s, t string) Value { return NewText(strings.Trim(s, t)) }),

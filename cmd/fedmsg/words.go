@@ -1,0 +1,93 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/http"
+	"github.com/fedora-infra/fedmsg-go/meta"
+)
+
+// wordsConfig says where the words for messages come from.
+type wordsConfig struct {
+	Rules    string            // folder of rule files
+	Accounts string            // file
+	Settings map[string]string // for rules
+	Fetch    bool
+}
+
+func (c *wordsConfig) flags(f *pflag.FlagSet, env environ) {
+	f.StringVar(&c.Rules, "rules", env.getenv("FEDMSG_RULES"), "words by the rule files in DIR too, before those built in (default $FEDMSG_RULES)")
+	f.StringVar(&c.Accounts, "accounts", env.getenv("FEDMSG_ACCOUNTS"), "find accounts in FILE: a JSON object of nicks, or mail addresses, and accounts (default $FEDMSG_ACCOUNTS)")
+	f.StringToStringVar(&c.Settings, "rule-setting", nil, "a setting for rules that ask for one: NAME=VALUE; may be given often")
+	f.BoolVar(&c.Fetch, "fetch", false, "let rules fetch pages of the sites that they name, such as patches")
+}
+
+// engine loads the rules. Those that are wrong are told and left out.
+func (c *wordsConfig) engine(logger *slog.Logger) (*meta.Engine, error) {
+	cfg := meta.Config{Dir: c.Rules, Settings: c.Settings}
+	if c.Accounts != "" {
+		accounts, err := readAccounts(c.Accounts)
+		if err != nil {
+			return nil, err
+		}
+		cfg.Accounts = func(nick string) string {
+			if account, ok := accounts[nick]; ok {
+				return account
+			}
+			return nick
+		}
+	}
+	if c.Fetch {
+		cfg.Fetch = http.NewFetcher()
+	}
+	engine, err := meta.New(cfg, logger)
+	if err != nil {
+		return nil, &fedmsg.HintError{Err: configError{err}, Hint: "--rules names a folder of rule files"}
+	}
+	return engine, nil
+}
+
+// readAccounts reads a JSON object of names.
+func readAccounts(file string) (map[string]string, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	var accounts map[string]string
+	if err := json.Unmarshal(text, &accounts); err != nil {
+		return nil, configError{&fedmsg.HintError{
+			Err:  fmt.Errorf("accounts: %s: %w", file, err),
+			Hint: `it is a JSON object of nicks, or mail addresses, and accounts: {"threebean": "ralph", "rbean@example.org": "ralph"}`,
+		}}
+	}
+	return accounts, nil
+}
+
+// engineFor loads the rules for a command; what is wrong in them goes to
+// standard error, once.
+func (c *wordsConfig) engineFor(env environ) (*meta.Engine, error) {
+	engine, err := c.engine(nil)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range engine.Problems() {
+		fmt.Fprintf(env.stderr, "fedmsg: rules: %s\n", cleanLine(p.Error()))
+	}
+	return engine, nil
+}
+
+// mentions reports whether a comma list names somebody, or something, of found.
+// An empty list asks for nothing in particular.
+func mentions(list string, found []string) bool {
+	return list == "" || slices.ContainsFunc(strings.Split(list, ","), func(name string) bool {
+		return slices.Contains(found, strings.TrimSpace(name))
+	})
+}
