@@ -77,16 +77,17 @@ func demoMessage() (modname, topic string, body map[string]any) {
 	who := pick("alice", "bob", "carol", "dmitri", "eszter", "farid")
 	pkg := pick("kernel", "vim", "python3", "golang", "bash", "firefox", "nethack", "guake")
 	branch := pick("rawhide", "f43", "f44")
-	nvr := fmt.Sprintf("%s-%d.%d-%d.fc44", pkg, 1+rand.IntN(9), rand.IntN(20), 1+rand.IntN(5))
+	version, release := fmt.Sprintf("%d.%d", 1+rand.IntN(9), rand.IntN(20)), fmt.Sprintf("%d.fc44", 1+rand.IntN(5))
+	nvr := pkg + "-" + version + "-" + release
 	build := 100000 + rand.IntN(900000)
 	switch rand.IntN(6) {
 	case 0:
-		return "git", "receive", map[string]any{"agent": who, "repo": pkg, "branch": branch, "commit": map[string]any{
-			"username": who, "summary": pick("New upstream release", "Fix the build on s390x", "Rebuild for new soname", "Drop an old patch"),
+		return "git", "receive", map[string]any{"agent": who, "commit": map[string]any{
+			"username": who, "repo": pkg, "branch": branch, "namespace": "rpms", "summary": pick("New upstream release", "Fix the build on s390x", "Rebuild for new soname", "Drop an old patch"),
 			"rev": fmt.Sprintf("%040x", rand.Uint64())}}
 	case 1:
 		return "buildsys", "build.state.change", map[string]any{"owner": who, "name": pkg, "build_id": build, "instance": "primary",
-			"old": 0, "new": 1 + 2*rand.IntN(2), "version": nvr}
+			"old": 0, "new": 1 + 2*rand.IntN(2), "version": version, "release": release}
 	case 2:
 		return "bodhi", "update.comment", map[string]any{"agent": who, "comment": map[string]any{
 			"author": who, "karma": 1 - rand.IntN(3), "text": pick("Works for me", "Breaks my screen lock", "No regressions seen", "LGTM"),
@@ -95,16 +96,16 @@ func demoMessage() (modname, topic string, body map[string]any) {
 		return "bodhi", "update.request." + pick("testing", "stable"), map[string]any{"agent": who, "update": map[string]any{
 			"title": nvr, "status": "pending", "submitter": who}}
 	case 4:
-		return "copr", "build.end", map[string]any{"user": who, "copr": pkg + "-nightly", "build": build, "chroot": "fedora-44-x86_64",
-			"status": 1, "what": fmt.Sprintf("build end: user:%s copr:%s-nightly build:%d", who, pkg, build)}
+		return "copr", "build.end", map[string]any{"user": who, "owner": who, "copr": pkg + "-nightly", "build": build, "chroot": "fedora-44-x86_64",
+			"pkg": pkg, "version": version + "-" + release, "status": 1, "what": fmt.Sprintf("build end: user:%s copr:%s-nightly build:%d", who, pkg, build)}
 	default:
 		return "wiki", "article.edit", map[string]any{"user": who, "title": pick("Changes/Faster boot", "SIGs/Go", "How to debug a build", "Fedora 44 schedule"),
 			"minor_edit": rand.IntN(2) == 0}
 	}
 }
 
-// demoPrinter shows what passes, a message in two lines.
-func demoPrinter(log fedmsg.Reader, from fedmsg.Seq, w io.Writer) bus.Runner {
+// demoPrinter shows what passes: what it means to people, and below what it is.
+func demoPrinter(log fedmsg.Reader, from fedmsg.Seq, words fedmsg.Describer, w io.Writer) bus.Runner {
 	return bus.RunnerFunc(func(ctx context.Context) error {
 		for e, err := range fedmsg.Each(log.Read(ctx, from)) {
 			if ctx.Err() != nil {
@@ -113,8 +114,8 @@ func demoPrinter(log fedmsg.Reader, from fedmsg.Seq, w io.Writer) bus.Runner {
 			if err != nil {
 				return fmt.Errorf("demo: %w", err)
 			}
-			fmt.Fprintf(w, "%s  %5d  %s  (%s)\n                 %s\n", e.At.Local().Format(time.TimeOnly), e.Seq,
-				e.Message.Topic, cleanLine(e.Verified), cleanLine(string(e.Message.Body)))
+			fmt.Fprintf(w, "%s  %5d  %s\n                 %s  (%s)\n", e.At.Local().Format(time.TimeOnly), e.Seq,
+				cleanLine(words.Describe(ctx, e.Message).Subtitle), e.Message.Topic, cleanLine(e.Verified))
 		}
 		return nil
 	})
@@ -135,6 +136,7 @@ func demoGreeting(w io.Writer, web, inbound, outbound string) {
 
   In a second terminal, try
 
+    go run ./cmd/fedmsg tail --terse%[4]s
     go run ./cmd/fedmsg tail --really-pretty%[4]s
     echo "Hello World." | go run ./cmd/fedmsg logger --modname=git --topic=repo.update%[4]s
 

@@ -77,7 +77,7 @@ func serve(ctx context.Context, env environ, cfg serveConfig) error {
 		return errors.Join(err, log.Close())
 	}
 	p := &parts{cfg: cfg, env: env, logger: logger, log: log, window: window, meters: fedmsg.Meters{log}}
-	for _, build := range []func(context.Context) error{p.buildGate, p.buildZMQ, p.buildHTTP} {
+	for _, build := range []func(context.Context) error{p.buildWords, p.buildGate, p.buildZMQ, p.buildHTTP} {
 		if err := build(ctx); err != nil {
 			return errors.Join(err, log.Close())
 		}
@@ -103,10 +103,22 @@ type parts struct {
 	gate   *bus.Gate
 	policy fedmsg.Policy
 	signer fedmsg.Signer
+	words  fedmsg.Describer
 	meters fedmsg.Meters
 	bound  map[string]any // what --addr-file tells
 
 	sources, sinks []bus.Runner
+}
+
+// buildWords makes what finds the words for messages.
+func (p *parts) buildWords(context.Context) error {
+	words, err := p.cfg.words.engine(p.logger)
+	if err != nil {
+		return err
+	}
+	p.words = words
+	p.sinks = append(p.sinks, bus.RunnerFunc(words.Watch)) // for as long as anything is read
+	return nil
 }
 
 // buildGate makes what judges messages: verifier, policy, signer, gate.
@@ -204,12 +216,7 @@ func (p *parts) buildHTTP(context.Context) error {
 		return err
 	}
 	cfg := p.cfg.http()
-	words, err := p.cfg.words.engine(p.logger)
-	if err != nil {
-		return err
-	}
-	p.sources = append(p.sources, bus.RunnerFunc(words.Watch))
-	cfg.Policy, cfg.Signer, cfg.Tokens, cfg.Describer = p.policy, p.signer, tokens, words
+	cfg.Policy, cfg.Signer, cfg.Tokens, cfg.Describer = p.policy, p.signer, tokens, p.words
 	server, err := http.Listen(cfg, struct {
 		*bus.Window
 		fedmsg.Publisher
@@ -236,7 +243,7 @@ func (p *parts) announce(ctx context.Context) error {
 	}
 	if p.cfg.Demo {
 		demoGreeting(p.env.stdout, fmt.Sprint(p.bound["http"]), fmt.Sprint(p.bound["relay_inbound"]), fmt.Sprint(p.bound["relay_outbound"]))
-		p.sinks = append(p.sinks, demoPrinter(p.window, state.Last, p.env.stdout))
+		p.sinks = append(p.sinks, demoPrinter(p.window, state.Last, p.words, p.env.stdout))
 	}
 	if p.cfg.AddrFile != "" {
 		text, err := json.Marshal(p.bound)
