@@ -38,6 +38,7 @@ var parts = []part{
 	{"fanout", fanout},
 	{"http", overHTTP},
 	{"program", program},
+	{"words", words},
 }
 
 func main() {
@@ -71,7 +72,7 @@ func run(ctx context.Context, program string, names []string, out io.Writer) err
 			}
 		}
 		if len(chosen) != len(names) {
-			return fmt.Errorf("no part of that name among %q; there are durable, relay, fanout, http and program", names)
+			return fmt.Errorf("no part of that name among %q; there are durable, relay, fanout, http, program and words", names)
 		}
 	}
 	here, err := os.Getwd()
