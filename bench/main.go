@@ -3,7 +3,7 @@
 // JetStream that syncs each write. Everything runs on this machine, over
 // loopback, one thing at a time.
 //
-//	go run .            all parts, about eight minutes on two cores
+//	go run .            all parts, two to three minutes on two cores
 //	go run . fanout     one part
 //
 // It is a module of its own, so that its peers are not among the dependencies of

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -139,12 +140,12 @@ name    = "%s"
 	}
 	for _, d := range drafts {
 		words := engine.Describe(ctx, d.samples[0])
-		fmt.Fprintf(&b, "\n# It would be: %s\n# The message has:\n", words.Subtitle)
+		fmt.Fprintf(&b, "\n# The message has:\n")
 		for _, line := range paths(nil, "", d.samples[0].Body, 0) {
 			fmt.Fprintf(&b, "#   %s\n", line)
 		}
 		fmt.Fprintf(&b, "[[rule]]\ntopic    = %q\n", d.event)
-		fmt.Fprintf(&b, "subtitle = '%s'\n", strings.ReplaceAll(draftSentence(d), "'", ""))
+		fmt.Fprintf(&b, "subtitle = '''%s'''\n", draftSentence(words.Subtitle, d.samples[0].Body))
 		if words.Link != "" {
 			if path := pathOf(d.samples[0].Body, words.Link); path != "" {
 				fmt.Fprintf(&b, "link     = '{{%s}}'\n", path)
@@ -154,17 +155,28 @@ name    = "%s"
 	return b.Bytes()
 }
 
-// draftSentence is a sentence with the holes that the message can fill.
-func draftSentence(d *draft) string {
-	what := strings.NewReplacer(".", " ", "_", " ").Replace(d.event)
-	holes := ""
-	for _, line := range paths(nil, "", d.samples[0].Body, 0) {
-		path, _, _ := strings.Cut(line, " ")
-		if strings.Count(path, ".") == 1 && len(holes) < 40 && !strings.Contains(line, "://") {
-			holes += " {{" + path + "}}"
+// draftSentence is the sentence that one would get without a rule, with holes
+// where it says something that the message holds.
+func draftSentence(sentence string, body json.RawMessage) string {
+	type hole struct{ path, value string }
+	var holes []hole
+	for _, line := range paths(nil, "", body, 0) {
+		path, value, _ := strings.Cut(line, " ")
+		if text, ok := fedmsg.DecodeString([]byte(value)); ok {
+			value = text
+		}
+		if len(value) > 1 && !strings.ContainsAny(value, "{}'") {
+			holes = append(holes, hole{path, value})
 		}
 	}
-	return strings.TrimSpace(what + ":" + holes)
+	slices.SortStableFunc(holes, func(a, b hole) int { return len(b.value) - len(a.value) })
+	for i, h := range holes { // first marks, so that no value is looked for in a path
+		sentence = strings.ReplaceAll(sentence, h.value, string(rune(0xE000+i)))
+	}
+	for i, h := range holes {
+		sentence = strings.ReplaceAll(sentence, string(rune(0xE000+i)), "{{"+h.path+"}}")
+	}
+	return sentence
 }
 
 // firstKeys are templates for those of keys that a message has at the top.
