@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -34,6 +35,10 @@ func testExamples(t *testing.T, file string) {
 	src, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
+	}
+	service := strings.TrimSuffix(filepath.Base(file), ".toml")
+	if !regexp.MustCompile(`(?m)^service *= *"` + service + `"`).Match(src) {
+		t.Errorf("%s: a built-in file is named after its service", file)
 	}
 	for _, p := range meta.Lint(file, src) {
 		t.Error(p)
