@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+
+	fedmsg "github.com/fedora-infra/fedmsg-go"
 )
 
 // document reads a page of docs/, which must be there.
@@ -195,5 +197,14 @@ func TestHouseReasons(t *testing.T) {
 		if _, ok := words[row]; !ok {
 			t.Errorf("docs/wire.md has a row for the reason %s, which no code knows", row)
 		}
+	}
+}
+
+// The fields of words stand in docs/wire.md, in their order, and no others.
+func TestHouseWords(t *testing.T) {
+	_, section, _ := strings.Cut(document(t, "wire.md"), "\n### Words\n")
+	section, _, _ = strings.Cut(section, "\n### ")
+	if rows := tableRows(section); !slices.Equal(rows, fedmsg.WordsFields) {
+		t.Errorf("docs/wire.md has rows for the words %q, want %q", rows, fedmsg.WordsFields)
 	}
 }

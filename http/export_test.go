@@ -37,6 +37,15 @@ func (t TestHandler) Post(path string, body []byte) (status int, answer []byte) 
 	return w.Code, w.Body.Bytes()
 }
 
+// Get gets from this machine.
+func (t TestHandler) Get(path string) (status int, answer []byte) {
+	r := httptest.NewRequest(nethttp.MethodGet, path, nil)
+	r.RemoteAddr, r.Host = "127.0.0.1:1", "localhost"
+	w := httptest.NewRecorder()
+	t.h.ServeHTTP(w, r)
+	return w.Code, w.Body.Bytes()
+}
+
 // FuzzEventID holds for any text: it is an event ID that is spelled that way and
 // no other, or none; and with any log there is a place to go on.
 func FuzzEventID(f *testing.F) {

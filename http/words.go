@@ -42,19 +42,51 @@ type phrasebook struct {
 	recent    [renderedEvents]atomic.Pointer[described]
 }
 
+// wordsLife is how long words are kept: rules change, and "in 5 minutes" with the
+// clock.
+const wordsLife = 2 * time.Second
+
+// described are the words for a message, once found is closed. They do not count
+// if the reader for whom they were looked for left meanwhile.
 type described struct {
 	message *fedmsg.Message
+	till    time.Time
+	found   chan struct{}
 	words   fedmsg.Words
+	counts  bool
 }
 
+// describe finds the words for an entry, or waits for another reader who does.
 func (p *phrasebook) describe(ctx context.Context, e fedmsg.Entry) fedmsg.Words {
-	slot := &p.recent[e.Seq%renderedEvents]
-	if have := slot.Load(); have != nil && have.message == e.Message {
-		return have.words
+	if len(e.Message.Compact()) > renderedBytes { // 512 of them would be too much to keep
+		return p.describer.Describe(ctx, e.Message)
 	}
-	words := p.describer.Describe(ctx, e.Message)
-	slot.Store(&described{e.Message, words})
-	return words
+	slot := &p.recent[e.Seq%renderedEvents]
+	now := time.Now()
+	have := slot.Load()
+	if have == nil || have.message != e.Message || now.After(have.till) {
+		mine := &described{message: e.Message, till: now.Add(wordsLife), found: make(chan struct{})}
+		if slot.CompareAndSwap(have, mine) {
+			defer close(mine.found)
+			mine.words = p.describer.Describe(ctx, e.Message)
+			mine.counts = ctx.Err() == nil
+			if !mine.counts {
+				slot.CompareAndSwap(mine, nil)
+			}
+			return mine.words
+		}
+		have = slot.Load()
+	}
+	if have != nil && have.message == e.Message {
+		select {
+		case <-have.found:
+			if have.counts {
+				return have.words
+			}
+		case <-ctx.Done():
+		}
+	}
+	return p.describer.Describe(ctx, e.Message)
 }
 
 // appendWords puts the words for an entry, as meta, into its element.
