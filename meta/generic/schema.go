@@ -1,6 +1,7 @@
 package generic
 
 import (
+	"cmp"
 	"errors"
 	"regexp"
 	"slices"
@@ -25,7 +26,7 @@ const (
 
 // What the name or the description of a property must have for a part.
 var propertyPatterns = [propertyCount]*regexp.Regexp{
-	agentProperty:  regexp.MustCompile(`(?i)\b(agent|user ?name|account|person|user) (who|that)\b|\bwho (did|caused|triggered|made|performed|sent|created)\b|\b(name|account|login|nick|id) of the (agent|user|person|author|submitter)\b`),
+	agentProperty:  regexp.MustCompile(`(?i)\b(agent|user ?name|account|person|user) (who|that)\b|\bwho (did|caused|triggered|made|performed|sent|created)\b|\b(name|user ?name|account|login|nick|id) of the (agent|user|person|author|submitter)\b`),
 	linkProperty:   regexp.MustCompile(`(?i)\b(url|uri|link|web address)\b`),
 	objectProperty: regexp.MustCompile(`(?i)\b(name|title|identifier|id|subject)\b`),
 }
@@ -66,18 +67,26 @@ func ReadSchema(src []byte) (*Schema, error) {
 
 // take gives a property the part that suits it, if it is still to be had.
 func (s *Schema) take(name string, about template.Value) {
-	kind := about.Get("type").String()
+	// A type may be a list: text or null.
+	is := func(kinds ...string) bool {
+		types := template.Strings(template.Flatten(nil, []template.Value{about.Get("type")}))
+		return len(types) == 0 || slices.ContainsFunc(types, func(kind string) bool { return slices.Contains(kinds, kind) })
+	}
 	describes := strings.ReplaceAll(name, "_", " ") + ": " + about.Get("title").String() + " " + about.Get("description").String()
+	isAddress := slices.Contains([]string{"uri", "url", "iri"}, about.Get("format").String())
 	for part, pattern := range propertyPatterns {
 		suits := pattern.MatchString(describes)
 		switch property(part) {
+		case agentProperty:
+			suits = suits && !isAddress && is("string", "object")
 		case linkProperty:
-			suits = about.Get("format").String() == "uri" || kind == "string" && suits
+			suits = (isAddress || suits) && is("string") && !isPicture.MatchString(name)
 		case objectProperty:
-			suits = suits && kind != "array" && kind != "object" && about.Get("format").String() != "uri"
+			suits = suits && !isAddress && is("string", "integer", "number")
 		}
-		if suits && s.properties[part] == "" {
-			s.properties[part] = name
+		if suits {
+			// A second person or address is not what the others are.
+			s.properties[part] = cmp.Or(s.properties[part], name)
 			return
 		}
 	}
