@@ -44,13 +44,27 @@ func site(t *testing.T, other string) *httptest.Server {
 		_, _ = io.WriteString(w, "short")
 	})
 	mux.HandleFunc("GET /made", func(w nethttp.ResponseWriter, r *nethttp.Request) { w.WriteHeader(nethttp.StatusCreated) })
-	mux.HandleFunc("GET /hop/3", func(w nethttp.ResponseWriter, r *nethttp.Request) { nethttp.Redirect(w, r, "/hop/2", nethttp.StatusFound) })
-	mux.HandleFunc("GET /hop/2", func(w nethttp.ResponseWriter, r *nethttp.Request) { nethttp.Redirect(w, r, "/hop/1", nethttp.StatusMovedPermanently) })
-	mux.HandleFunc("GET /hop/1", func(w nethttp.ResponseWriter, r *nethttp.Request) { nethttp.Redirect(w, r, "/page", nethttp.StatusTemporaryRedirect) })
-	mux.HandleFunc("GET /hop/4", func(w nethttp.ResponseWriter, r *nethttp.Request) { nethttp.Redirect(w, r, "/hop/3", nethttp.StatusFound) })
-	mux.HandleFunc("GET /round", func(w nethttp.ResponseWriter, r *nethttp.Request) { nethttp.Redirect(w, r, "/round", nethttp.StatusFound) })
-	mux.HandleFunc("GET /away", func(w nethttp.ResponseWriter, r *nethttp.Request) { nethttp.Redirect(w, r, other+"/page", nethttp.StatusFound) })
-	mux.HandleFunc("GET /near/away", func(w nethttp.ResponseWriter, r *nethttp.Request) { nethttp.Redirect(w, r, "/away", nethttp.StatusFound) })
+	mux.HandleFunc("GET /hop/3", func(w nethttp.ResponseWriter, r *nethttp.Request) {
+		nethttp.Redirect(w, r, "/hop/2", nethttp.StatusFound)
+	})
+	mux.HandleFunc("GET /hop/2", func(w nethttp.ResponseWriter, r *nethttp.Request) {
+		nethttp.Redirect(w, r, "/hop/1", nethttp.StatusMovedPermanently)
+	})
+	mux.HandleFunc("GET /hop/1", func(w nethttp.ResponseWriter, r *nethttp.Request) {
+		nethttp.Redirect(w, r, "/page", nethttp.StatusTemporaryRedirect)
+	})
+	mux.HandleFunc("GET /hop/4", func(w nethttp.ResponseWriter, r *nethttp.Request) {
+		nethttp.Redirect(w, r, "/hop/3", nethttp.StatusFound)
+	})
+	mux.HandleFunc("GET /round", func(w nethttp.ResponseWriter, r *nethttp.Request) {
+		nethttp.Redirect(w, r, "/round", nethttp.StatusFound)
+	})
+	mux.HandleFunc("GET /away", func(w nethttp.ResponseWriter, r *nethttp.Request) {
+		nethttp.Redirect(w, r, other+"/page", nethttp.StatusFound)
+	})
+	mux.HandleFunc("GET /near/away", func(w nethttp.ResponseWriter, r *nethttp.Request) {
+		nethttp.Redirect(w, r, "/away", nethttp.StatusFound)
+	})
 	mux.HandleFunc("GET /scheme", func(w nethttp.ResponseWriter, r *nethttp.Request) {
 		nethttp.Redirect(w, r, "https://"+r.Host+"/page", nethttp.StatusFound)
 	})
