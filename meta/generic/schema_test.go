@@ -16,11 +16,11 @@ const loanSchema = `{
 	"type": "object",
 	"required": ["desk", "work"],
 	"properties": {
-		"entry_icon": {"type": "string", "format": "uri"},
+		"entry_icon": {"type": "string", "format": "uri", "description": "The name of a picture"},
+		"authors": {"type": "array", "description": "The name of each who wrote it", "items": {"type": "string"}},
+		"count": {"type": "integer", "description": "The number of the account who asked for it last"},
 		"shelf": {"type": "string", "description": "The name of the shelf"},
 		"cover": {"type": "string", "format": "uri", "description": "A picture of it"},
-		"authors": {"type": "array", "description": "The names of those who wrote it", "items": {"type": "string"}},
-		"count": {"type": "integer", "description": "How many accounts who asked for it are left"},
 		"desk": {"type": ["string", "null"], "description": "The account that handed it out"},
 		"work": {"type": "string", "description": "The title of the book"},
 		"shown_at": {"type": "string", "format": "uri"}
@@ -89,6 +89,7 @@ func TestSchemaParts(t *testing.T) {
 	for _, tt := range []struct{ name, a, b, c, d, agent, link, sentence string }{
 		{"descriptions", `"description":"Who did it"`, `"description":"The URL of the page"`, `"title":"Name"`, ``, "alice", "https://example.org/b", "alice tested c Dune (x)"},
 		{"the username of", `"description":"The username of the submitter"`, ``, `"description":"its identifier"`, ``, "alice", "https://example.org/b", "alice tested c Dune (x)"},
+		{"a person's page is no person", `"description":"user who did it"`, ``, ``, `"format":"uri","description":"page of the user who did it"`, "alice", "https://example.org/d", "alice tested c Dune (x)"},
 		{"formats", ``, ``, ``, `"format":"uri"`, "", "https://example.org/d", "x: c Dune was tested"},
 		{"a number is no address", ``, `"type":"string"`, ``, `"type":"integer","description":"link count"`, "", "https://example.org/b", "x: c Dune was tested"},
 		{"a second person is no thing", `"description":"user who did it"`, ``, `"description":"name of the user who asked"`, ``, "alice", "https://example.org/b", "alice tested c Dune (x)"},

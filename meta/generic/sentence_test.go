@@ -75,6 +75,8 @@ func TestSentence(t *testing.T) {
 		{"past, but not in -ed", "x.mail.sent", `{"user":"alice"}`, "alice sent mail (x)"},
 		{"no past, but in -ed", "x.feed", `{"user":"alice"}`, "x feed (alice)"},
 		{"no past, but in -eed", "x.item.speed", `{"item":"a"}`, "x item speed: a"},
+		{"too short", "x.item.shed", `{"item":"a"}`, "x item shed: a"},
+		{"a state in the middle", "x.low.water", `{"water":"a"}`, "x low water: a"},
 		{"agreed", "x.motion.agreed", `{"motion":"a"}`, "x: motion a was agreed"},
 		{"past in the middle", "x.created.item", `{"item":"a","user":"alice"}`, "alice created item a (x)"},
 		{"a verb in the middle is a noun", "x.test.result", `{"result":"a"}`, "x test result: a"},
@@ -87,6 +89,8 @@ func TestSentence(t *testing.T) {
 		{"no agent", "x.item.create", `{"item":"a"}`, "x: item a was created"},
 		{"no agent, many", "x.items.create", `{}`, "x: items were created"},
 		{"an s is not always many", "x.status.create", `{}`, "x: status was created"},
+		{"named like the agent", "x.create", `{"name":"alice","user":"alice"}`, "alice created something (x)"},
+		{"a word of the agent", "x.owner.change", `{"owner":"alice","agent":"alice"}`, "alice changed owner (x)"},
 		{"no object", "x.item.create", `{"user":"alice"}`, "alice created item (x)"},
 		{"nothing but a verb", "x.create", `{}`, "x: something was created"},
 		{"nothing but a verb and who", "x.create", `{"user":"alice"}`, "alice created something (x)"},
@@ -124,12 +128,13 @@ func TestSentence(t *testing.T) {
 // Topics of fewer than four words have no service: all that they say is themselves.
 func TestSentenceWithoutService(t *testing.T) {
 	for _, tt := range []struct{ title, body, want string }{
+		{".item.created", `{}`, ".item.created"},
 		{"hello", `{}`, "hello"},
 		{"org.fedoraproject.created", `{"agent":"alice","name":"bash"}`, "org.fedoraproject.created: bash (alice)"},
 		{"", `{}`, "message"},
 		{" \n", `{"user":"alice"}`, "message (alice)"},
 	} {
-		g := generic.New(generic.Message{Body: template.ReadJSON([]byte(tt.body)), Title: tt.title}, nil)
+		g := generic.New(generic.Message{Body: template.ReadJSON([]byte(tt.body)), Title: tt.title, Event: strings.TrimLeft(tt.title, ".")}, nil)
 		if got := g.Sentence(); got != tt.want {
 			t.Errorf("%q %s: %q, want %q", tt.title, tt.body, got, tt.want)
 		}
