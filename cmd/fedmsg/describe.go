@@ -74,7 +74,7 @@ func (d *describeFlags) run(ctx context.Context, env environ, files []string) (e
 			all = append(all, m)
 			continue
 		}
-		if err := d.print(out, engine.Describe(ctx, m)); err != nil {
+		if err := cmp.Or(d.print(out, engine.Describe(ctx, m)), out.Flush()); err != nil { // the next may come in an hour
 			return err
 		}
 	}

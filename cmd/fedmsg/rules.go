@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,14 +34,30 @@ begin.`,
 
   fedmsg rules lint library.toml
   fedmsg rules test library.toml`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknownCommand(cmd, args[0])
+			}
 			_ = cmd.Help()
 			return usageError{&fedmsg.HintError{Err: errors.New("no command is given"), Hint: "the commands are lint, test, new, explain, helpers"}}
 		},
 	}
 	cmd.AddCommand(newRulesLint(env), newRulesTest(env), newRulesNew(env), newRulesExplain(env), newRulesHelpers(env))
+	for _, sub := range cmd.Commands() {
+		sub.Flags().SortFlags = false
+	}
 	return cmd
+}
+
+// named wants something to be named on the command line.
+func named(what, usage string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return nil
+		}
+		return usageError{&fedmsg.HintError{Err: fmt.Errorf("no %s is named", what), Hint: "Usage: " + usage}}
+	}
 }
 
 func newRulesLint(env environ) *cobra.Command {
@@ -52,7 +69,7 @@ patterns, tables that are not there, variables that need themselves. And what is
 surely not meant: tables and variables that nothing uses, rules that never have a
 say. A folder stands for the rule files in it. Exits with 65 if there is something.`,
 		Example: `  fedmsg rules lint /etc/fedmsg/rules`,
-		Args:    arguments(cobra.MinimumNArgs(1)),
+		Args:    named("rule file", "fedmsg rules lint FILE..."),
 		RunE: func(cmd *cobra.Command, names []string) error {
 			files, err := ruleFiles(names)
 			if err != nil {
@@ -133,7 +150,7 @@ Exits with 65 if something is otherwise.`,
 
   # write down what the rules make of the examples now; then read it
   fedmsg rules test --update library.toml`,
-		Args: arguments(cobra.MinimumNArgs(1)),
+		Args: named("rule file", "fedmsg rules test FILE..."),
 		RunE: func(cmd *cobra.Command, names []string) error {
 			files, err := ruleFiles(names)
 			if err != nil {
@@ -153,6 +170,7 @@ Exits with 65 if something is otherwise.`,
 // testRules tries one rule file.
 func testRules(ctx context.Context, env environ, file string, update bool) error {
 	out := output{env.stdout}
+	file = filepath.Clean(file) // as the engine has it
 	src, err := os.ReadFile(file)
 	if err != nil {
 		return err
@@ -162,6 +180,12 @@ func testRules(ctx context.Context, env environ, file string, update bool) error
 	engine, err := meta.New(meta.Config{Dir: filepath.Dir(file), Now: func() time.Time { return now }}, nil)
 	if err != nil {
 		return err
+	}
+	if isLeftOut(engine, file) { // examples would show what others make of them
+		if err := printProblems(out, wrong); err != nil {
+			return err
+		}
+		return fmt.Errorf("%s: %s; the examples are not tried before that is mended: %w", file, counted(len(wrong), "problem"), fedmsg.ErrInvalid)
 	}
 	beside := strings.TrimSuffix(file, ".toml") + ".jsonl"
 	text, err := os.ReadFile(beside)
@@ -203,6 +227,11 @@ func testRules(ctx context.Context, env environ, file string, update bool) error
 	}
 	_, err = fmt.Fprintf(out, "%s: %s\n", file, counted(len(examples), "example"))
 	return err
+}
+
+// isLeftOut reports whether rules of a file are not in force, as they are wrong.
+func isLeftOut(engine *meta.Engine, file string) bool {
+	return slices.ContainsFunc(engine.Problems(), func(p meta.Problem) bool { return p.File == file })
 }
 
 func newRulesExplain(env environ) *cobra.Command {
@@ -254,7 +283,7 @@ func printExplanation(out io.Writer, m *fedmsg.Message, x meta.Explanation) {
 		fmt.Fprintf(out, "  %-14s   %s\n", "", cleanLine(from))
 	}
 	for _, v := range x.Vars {
-		fmt.Fprintf(out, "  %-14s %s\n", "$"+v.Name, v.Value)
+		fmt.Fprintf(out, "  %-14s %s\n", "$"+v.Name, cleanLine(v.Value))
 	}
 	fmt.Fprintln(out)
 }

@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -35,7 +37,7 @@ files or standard input, as "fedmsg describe" does: a rule for each topic, with 
 sentence that one would get without it, and what the messages hold as comments.
 Nothing that exists is overwritten.`,
 		Example: `  fedmsg tail --json -n 20 'org.example.*.library.#' | fedmsg rules new library`,
-		Args:    arguments(cobra.MinimumNArgs(1)),
+		Args:    named("service", "fedmsg rules new SERVICE [MESSAGES...]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return draftRules(cmd.Context(), env, dir, args[0], args[1:])
 		},
@@ -51,7 +53,7 @@ type draft struct {
 }
 
 func draftRules(ctx context.Context, env environ, dir, service string, files []string) error {
-	if len(service) == 0 || strings.ContainsAny(service, ". */#>\\\"") {
+	if strings.Contains(service, ".") || fedmsg.Topic("org.example.prod."+service).Validate() != nil {
 		return usageError{fmt.Errorf("%q: a service is the fourth word of its topics: org.example.prod.SERVICE.what.happened", service)}
 	}
 	drafts, others, err := readDrafts(ctx, env, service, files)
@@ -60,7 +62,7 @@ func draftRules(ctx context.Context, env environ, dir, service string, files []s
 	}
 	if len(drafts) == 0 {
 		return &fedmsg.HintError{
-			Err:  fmt.Errorf("no message of %s was read (%d of others): %w", service, others, fedmsg.ErrNotFound),
+			Err:  fmt.Errorf("no message of %s was read, and %d of others: %w", service, others, fedmsg.ErrInvalid),
 			Hint: fmt.Sprintf("take some from a bus: fedmsg tail --json --after 0 -n 20 '*.*.*.%s.#' | fedmsg rules new %[1]s", service),
 		}
 	}
@@ -69,8 +71,10 @@ func draftRules(ctx context.Context, env environ, dir, service string, files []s
 		return err
 	}
 	rules, examples := filepath.Join(dir, service+".toml"), filepath.Join(dir, service+".jsonl")
-	text := draftText(ctx, engine, service, drafts)
-	if err := createFile(rules, text); err != nil {
+	if _, err := os.Lstat(examples); err == nil { // before half of it is made
+		return createFile(examples, nil)
+	}
+	if err := createFile(rules, draftText(ctx, engine, service, drafts)); err != nil {
 		return err
 	}
 	lines, err := draftExamples(ctx, dir, examples, drafts)
@@ -105,6 +109,10 @@ func readDrafts(ctx context.Context, env environ, service string, files []string
 			others++
 			continue
 		}
+		if _, err := fedmsg.Decode(m.Compact()); err != nil { // history may be looser
+			fmt.Fprintf(env.stderr, "fedmsg rules new: %s: cannot be an example: %s\n", cleanLine(doc.place), cleanLine(err.Error()))
+			continue
+		}
 		d := byEvent[words[4]]
 		if d == nil {
 			d = &draft{event: words[4]}
@@ -135,14 +143,20 @@ name    = "%s"
 		{"usernames", "agent user username owner author"},
 		{"packages", "package packages package_name component"},
 	} {
-		found := firstKeys(drafts, strings.Fields(guess.keys))
-		fmt.Fprintf(&b, "%-9s = [%s]\n", guess.field, found)
+		if found := firstKeys(drafts, strings.Fields(guess.keys)); found != "" {
+			fmt.Fprintf(&b, "%-9s = [%s]\n", guess.field, found)
+		} else {
+			fmt.Fprintf(&b, "# %s: as long as nothing is said here, they are guessed\n", guess.field)
+		}
 	}
 	for _, d := range drafts {
 		words := engine.Describe(ctx, d.samples[0])
-		fmt.Fprintf(&b, "\n# The message has:\n")
-		for _, line := range paths(nil, "", d.samples[0].Body, 0) {
-			fmt.Fprintf(&b, "#   %s\n", line)
+		b.WriteString("\n")
+		for i, line := range paths(nil, "", d.samples[0].Body, 0) {
+			if i == 0 {
+				b.WriteString("# The message has:\n")
+			}
+			fmt.Fprintf(&b, "#   %s\n", cleanLine(line))
 		}
 		fmt.Fprintf(&b, "[[rule]]\ntopic    = %q\n", d.event)
 		fmt.Fprintf(&b, "subtitle = '''%s'''\n", draftSentence(words.Subtitle, d.samples[0].Body))
@@ -162,6 +176,9 @@ func draftSentence(sentence string, body json.RawMessage) string {
 	var holes []hole
 	for _, line := range paths(nil, "", body, 0) {
 		path, value, _ := strings.Cut(line, " ")
+		if slices.Contains([]string{"null", "true", "false", aList}, value) {
+			continue
+		}
 		if text, ok := fedmsg.DecodeString([]byte(value)); ok {
 			value = text
 		}
@@ -171,8 +188,10 @@ func draftSentence(sentence string, body json.RawMessage) string {
 	}
 	slices.SortStableFunc(holes, func(a, b hole) int { return len(b.value) - len(a.value) })
 	for i, h := range holes { // first marks, so that no value is looked for in a path
-		sentence = strings.ReplaceAll(sentence, h.value, string(rune(0xE000+i)))
+		whole := regexp.MustCompile(`(^|[^\pL\pN])` + regexp.QuoteMeta(h.value) + `($|[^\pL\pN])`)
+		sentence = whole.ReplaceAllString(sentence, "${1}"+string(rune(0xE000+i))+"${2}")
 	}
+	sentence = strings.NewReplacer("{{", `{{"{{"}}`, "'''", `"`).Replace(sentence)
 	for i, h := range holes {
 		sentence = strings.ReplaceAll(sentence, string(rune(0xE000+i)), "{{"+h.path+"}}")
 	}
@@ -184,7 +203,7 @@ func firstKeys(drafts []*draft, keys []string) string {
 	for _, key := range keys {
 		for _, d := range drafts {
 			var body map[string]json.RawMessage
-			if json.Unmarshal(d.samples[0].Body, &body) != nil || body[key] == nil {
+			if json.Unmarshal(d.samples[0].Body, &body) != nil || body[key] == nil || string(body[key]) == "null" {
 				continue
 			}
 			if body[key][0] == '{' {
@@ -195,6 +214,9 @@ func firstKeys(drafts []*draft, keys []string) string {
 	}
 	return ""
 }
+
+// aList stands for a list in paths.
+const aList = "(a list)"
 
 // paths lists what a body holds: a path, and what stands there.
 func paths(found []string, prefix string, body json.RawMessage, depth int) []string {
@@ -211,7 +233,7 @@ func paths(found []string, prefix string, body json.RawMessage, depth int) []str
 		case '{':
 			found = paths(found, path, m.JSON, depth+1)
 		case '[':
-			found = append(found, path+" (a list)")
+			found = append(found, path+" "+aList)
 		default:
 			found = append(found, path+" "+clip(string(m.JSON), 60))
 		}
@@ -221,12 +243,8 @@ func paths(found []string, prefix string, body json.RawMessage, depth int) []str
 
 // pathOf finds where a text stands in a body.
 func pathOf(body json.RawMessage, text string) string {
-	want, err := json.Marshal(text)
-	if err != nil {
-		return ""
-	}
 	for _, line := range paths(nil, "", body, 0) {
-		if path, value, _ := strings.Cut(line, " "); value == clip(string(want), 60) {
+		if path, value, _ := strings.Cut(line, " "); value == clip(`"`+text+`"`, 60) {
 			return path
 		}
 	}
@@ -272,6 +290,9 @@ func draftExamples(ctx context.Context, dir, file string, drafts []*draft) ([]by
 func createFile(name string, text []byte) error {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
+		if at, ok := errors.AsType[*fs.PathError](err); ok {
+			at.Op = "create"
+		}
 		if errors.Is(err, os.ErrExist) {
 			return &fedmsg.HintError{Err: err, Hint: "move it away first, or name another place with --dir"}
 		}

@@ -59,7 +59,7 @@ func (c *wordsConfig) engine(logger *slog.Logger) (*meta.Engine, error) {
 func readAccounts(file string) (map[string]string, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("accounts: %w", err)
 	}
 	var accounts map[string]string
 	if err := json.Unmarshal(text, &accounts); err != nil {
