@@ -45,6 +45,20 @@ func IsName(name string) bool { return variablePattern.FindString("$"+name) == "
 // parserError is how the parser of text/template words an error.
 var parserError = regexp.MustCompile(`(?s)^template: t:(\d+):(?:\d+:)? ?(.*)$`)
 
+// startedAt is how it tells where that began which has no end.
+var startedAt = regexp.MustCompile(` started at t:(\d+)$`)
+
+// definition finds where the first template is defined besides the main one; -1 if none is.
+func definition(defined map[string]*parse.Tree, main *parse.Tree) int {
+	first := -1
+	for _, tree := range defined {
+		if at := int(tree.Root.Pos); tree != main && (first < 0 || at < first) {
+			first = at
+		}
+	}
+	return first
+}
+
 // Compile reads a template. The error is an [*Error].
 func Compile(src string, names Names) (*Template, error) {
 	if len(src) > MaxText {
@@ -68,11 +82,14 @@ func Compile(src string, names Names) (*Template, error) {
 		if m == nil {
 			return nil, &Error{0, err.Error()}
 		}
+		if start := startedAt.FindStringSubmatch(m[2]); start != nil {
+			m[1], m[2] = start[1], strings.TrimSuffix(m[2], start[0])
+		}
 		line, _ := strconv.Atoi(m[1])
 		return nil, &Error{line - 1, m[2]}
 	}
-	if len(defined) > 1 {
-		return nil, &Error{0, "define and block are not part of the rule language; use a variable"}
+	if at := definition(defined, tree); at >= 0 {
+		return nil, &Error{strings.Count((declared + src)[:at], "\n"), "define and block are not part of the rule language; use a variable"}
 	}
 	c := compiler{names: names}
 	t, err := c.template(tree.Root.Nodes[count:])
@@ -137,6 +154,9 @@ func (c *compiler) stmt(n parse.Node) (stmt, error) {
 		if err != nil || len(n.Pipe.Decl) == 0 {
 			return print{e}, err
 		}
+		if name := n.Pipe.Decl[0].Ident[0]; n.Pipe.IsAssign && !slices.Contains(c.locals, name) {
+			return nil, bad(n, "%s is a variable of the file, which does not change; write %s := to have another", name, name)
+		}
 		return assignment{c.declare(n.Pipe), e, !n.Pipe.IsAssign}, nil
 	case *parse.IfNode:
 		return c.branch(&n.BranchNode, false)
@@ -173,6 +193,9 @@ func (c *compiler) branch(n *parse.BranchNode, with bool) (stmt, error) {
 	if err != nil {
 		return nil, err
 	}
+	if n.Pipe.IsAssign {
+		return nil, bad(n, "write := here, not =")
+	}
 	b := branch{cond: cond, with: with, names: c.declare(n.Pipe)}
 	if b.yes, err = c.list(n.List); err != nil {
 		return nil, err
@@ -187,6 +210,9 @@ func (c *compiler) loop(n *parse.BranchNode) (stmt, error) {
 	over, err := c.pipe(n.Pipe)
 	if err != nil {
 		return nil, err
+	}
+	if n.Pipe.IsAssign {
+		return nil, bad(n, "write := here, not =")
 	}
 	l := loop{over: over, names: c.declare(n.Pipe)}
 	if l.body, err = c.list(n.List); err != nil {
@@ -268,6 +294,9 @@ func (c *compiler) expr(n parse.Node) (expr, error) {
 	case *parse.StringNode:
 		return constant{NewText(n.Text)}, nil
 	case *parse.NumberNode:
+		if !isNumber(n.Text) {
+			return nil, bad(n, "number %s: write it in decimal, like 12 or -0.5", n.Text)
+		}
 		return constant{Value{kind: Number, text: n.Text}}, nil
 	case *parse.BoolNode:
 		return constant{truth(n.True)}, nil

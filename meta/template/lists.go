@@ -17,6 +17,7 @@ type helper struct {
 	usage    string // how it is called, and what comes out
 	min, max int    // arguments; max below zero is any number
 	tolerant bool   // it is called even if its first argument is missing
+	light    bool   // its work does not grow with what is in its arguments
 	f        func(s *scope, args []Value) Value
 	// lazy is called instead of f, before the arguments are evaluated.
 	lazy func(s *scope, args []expr) Value
@@ -83,7 +84,7 @@ var logicHelpers = map[string]helper{
 		}
 		return v
 	}},
-	"not": {group: logicGroup, usage: "not A - whether A is missing, empty, false or zero", min: 1, max: 1, tolerant: true, f: func(_ *scope, a []Value) Value { return truth(!a[0].IsTrue()) }},
+	"not": {group: logicGroup, usage: "not A - whether A is missing, empty, false or zero", min: 1, max: 1, tolerant: true, light: true, f: func(_ *scope, a []Value) Value { return truth(!a[0].IsTrue()) }},
 	"eq": {group: logicGroup, usage: "eq A B ... - whether A equals one of the others; numbers by value, all else as spelled", min: 2, max: -1, tolerant: true, f: func(_ *scope, a []Value) Value {
 		return truth(slices.ContainsFunc(a[1:], func(b Value) bool { return equal(a[0], b) }))
 	}},
@@ -92,13 +93,13 @@ var logicHelpers = map[string]helper{
 	"le":  {group: logicGroup, usage: "le A B - whether A is at most B", min: 2, max: 2, f: order(func(n int) bool { return n <= 0 })},
 	"gt":  {group: logicGroup, usage: "gt A B - whether A is more than B", min: 2, max: 2, f: order(func(n int) bool { return n > 0 })},
 	"ge":  {group: logicGroup, usage: "ge A B - whether A is at least B", min: 2, max: 2, f: order(func(n int) bool { return n >= 0 })},
-	"has": {group: logicGroup, usage: "has V KEY ... - whether something stands under these keys", min: 2, max: -1, tolerant: true, f: func(_ *scope, a []Value) Value { return truth(walk(a[0], a[1:]).kind != Missing) }},
-	"kind": {group: logicGroup, usage: `kind V - "text", "number", "bool", "list", "object", or "" if there is none`, min: 1, max: 1, tolerant: true, f: func(_ *scope, a []Value) Value {
+	"has": {group: logicGroup, usage: "has V KEY ... - whether something stands under these keys", min: 2, max: -1, tolerant: true, light: true, f: func(s *scope, a []Value) Value { return truth(s.walk(a[0], a[1:]).kind != Missing) }},
+	"kind": {group: logicGroup, usage: `kind V - "text", "number", "bool", "list", "object", or "" if there is none`, min: 1, max: 1, tolerant: true, light: true, f: func(_ *scope, a []Value) Value {
 		return NewText(kindNames[a[0].kind])
 	}},
 
-	"get": {group: accessGroup, usage: "get V KEY ... - what stands under these keys; a number is a place in a list, -1 its last", min: 2, max: -1, f: func(_ *scope, a []Value) Value {
-		return walk(a[0], a[1:])
+	"get": {group: accessGroup, usage: "get V KEY ... - what stands under these keys; a number is a place in a list, -1 its last", min: 2, max: -1, light: true, f: func(s *scope, a []Value) Value {
+		return s.walk(a[0], a[1:])
 	}},
 	"keys": {group: accessGroup, usage: "keys O - the names in an object", min: 1, max: 1, f: func(_ *scope, a []Value) Value { return NewTexts(a[0].Keys()...) }},
 	"values": {group: accessGroup, usage: "values O - the values in an object", min: 1, max: 1, f: func(_ *scope, a []Value) Value {
@@ -107,7 +108,7 @@ var logicHelpers = map[string]helper{
 	"items": {group: accessGroup, usage: "items O - a list of {key, value}", min: 1, max: 1, f: func(_ *scope, a []Value) Value {
 		var all []Value
 		for i, k := range a[0].Keys() {
-			all = append(all, Value{kind: Object, many: &many{[]string{"key", "value"}, []Value{NewText(k), a[0].Items()[i]}}})
+			all = append(all, Value{kind: Object, many: (&many{[]string{"key", "value"}, []Value{NewText(k), a[0].Items()[i]}, 0}).measured()})
 		}
 		return NewList(all...)
 	}},
@@ -119,9 +120,9 @@ var logicHelpers = map[string]helper{
 	}},
 }
 
-func walk(v Value, keys []Value) Value {
+func (s *scope) walk(v Value, keys []Value) Value {
 	for _, key := range keys {
-		v = v.Get(key.String())
+		v = s.get(v, key.String())
 	}
 	return v
 }
@@ -131,12 +132,38 @@ func equal(a, b Value) bool {
 	if a.kind == Missing || b.kind == Missing {
 		return a.kind == b.kind
 	}
+	if a.many != nil || b.many != nil {
+		return a.kind == b.kind && a.size() == b.size() && a.String() == b.String()
+	}
 	if a.kind == Number && b.kind == Number && a.text != b.text {
-		x, errX := strconv.ParseFloat(a.text, 64)
-		y, errY := strconv.ParseFloat(b.text, 64)
-		return errX == nil && errY == nil && x == y
+		n, ok := compareNumbers(a.text, b.text)
+		return ok && n == 0
 	}
 	return a.String() == b.String()
+}
+
+// compareNumbers compares numbers by value; ok is false if one of them is none, or
+// if both are too large to tell. Whole numbers may have any length.
+func compareNumbers(a, b string) (n int, ok bool) {
+	x, errX := strconv.ParseFloat(a, 64)
+	y, errY := strconv.ParseFloat(b, 64)
+	if errors.Is(errX, strconv.ErrSyntax) || errors.Is(errY, strconv.ErrSyntax) {
+		return 0, false
+	}
+	if x != y || !isWhole(a) || !isWhole(b) {
+		return cmp.Compare(x, y), x != y || errX == nil && errY == nil
+	}
+	n = cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b))
+	if strings.HasPrefix(a, "-") && strings.HasPrefix(b, "-") {
+		n = -n
+	}
+	return n, true
+}
+
+// isWhole reports whether a number is spelled with digits only, and none too many.
+func isWhole(s string) bool {
+	digits := strings.TrimPrefix(s, "-")
+	return digits != "" && digits[0] != '0' && strings.Trim(digits, "0123456789") == ""
 }
 
 // order makes a comparison: of numbers by value, of all else by text.
@@ -145,22 +172,21 @@ func order(holds func(int) bool) func(*scope, []Value) Value {
 		if a[1].kind == Missing {
 			return none
 		}
-		x, errX := strconv.ParseFloat(a[0].String(), 64)
-		y, errY := strconv.ParseFloat(a[1].String(), 64)
-		if errX == nil && errY == nil {
-			return truth(holds(cmp.Compare(x, y)))
+		x, y := a[0].String(), a[1].String()
+		if n, ok := compareNumbers(x, y); ok {
+			return truth(holds(n))
 		}
-		return truth(holds(strings.Compare(a[0].String(), a[1].String())))
+		return truth(holds(strings.Compare(x, y)))
 	}
 }
 
 var listHelpers = map[string]helper{
-	"first": {group: listGroup, usage: "first L", min: 1, max: 1, f: func(_ *scope, a []Value) Value { return a[0].at(0) }},
-	"last":  {group: listGroup, usage: "last L", min: 1, max: 1, f: func(_ *scope, a []Value) Value { return a[0].at(-1) }},
-	"at": {group: listGroup, usage: "at L N - the value at place N from 0; -1 is the last", min: 2, max: 2, f: func(_ *scope, a []Value) Value {
-		return a[0].Get(a[1].String())
+	"first": {group: listGroup, usage: "first L", min: 1, max: 1, light: true, f: func(_ *scope, a []Value) Value { return a[0].at(0) }},
+	"last":  {group: listGroup, usage: "last L", min: 1, max: 1, light: true, f: func(_ *scope, a []Value) Value { return a[0].at(-1) }},
+	"at": {group: listGroup, usage: "at L N - the value at place N from 0; -1 is the last", min: 2, max: 2, light: true, f: func(s *scope, a []Value) Value {
+		return s.get(a[0], a[1].String())
 	}},
-	"slice": {group: listGroup, usage: "slice L FROM [TO] - a part of a list, from place FROM to before TO", min: 2, max: 3, f: func(_ *scope, a []Value) Value {
+	"slice": {group: listGroup, usage: "slice L FROM [TO] - a part of a list, from place FROM to before TO", min: 2, max: 3, light: true, f: func(_ *scope, a []Value) Value {
 		from, _ := a[1].int()
 		to := len(a[0].Items())
 		if len(a) == 3 {
@@ -171,12 +197,12 @@ var listHelpers = map[string]helper{
 		return NewList(a[0].Items()[from:to]...)
 	}},
 	"pluck": {group: listGroup, usage: "pluck L KEY ... - what stands under these keys in each value of a list", min: 2, max: -1, f: func(s *scope, a []Value) Value {
-		return s.filter(a[0], func(v Value) (Value, bool) { v = walk(v, a[1:]); return v, v.kind != Missing })
+		return s.filter(a[0], func(v Value) (Value, bool) { v = s.walk(v, a[1:]); return v, v.kind != Missing })
 	}},
 	"where": {group: listGroup, usage: "where L KEY VALUE - the values of a list that have VALUE under KEY", min: 3, max: 3, f: func(s *scope, a []Value) Value {
-		return s.filter(a[0], func(v Value) (Value, bool) { return v, equal(v.Get(a[1].String()), a[2]) })
+		return s.filter(a[0], func(v Value) (Value, bool) { return v, equal(s.get(v, a[1].String()), a[2]) })
 	}},
-	"list": {group: listGroup, usage: "list A B ... - a list of these", min: 0, max: -1, tolerant: true, f: func(_ *scope, a []Value) Value {
+	"list": {group: listGroup, usage: "list A B ... - a list of these", min: 0, max: -1, tolerant: true, light: true, f: func(_ *scope, a []Value) Value {
 		return NewList(slices.DeleteFunc(slices.Clone(a), func(v Value) bool { return v.kind == Missing })...)
 	}},
 	"concat": {group: listGroup, usage: "concat L M ... - one list of all; what is no list counts as a list of one", min: 1, max: -1, tolerant: true, f: func(s *scope, a []Value) Value {

@@ -12,9 +12,11 @@ const (
 	MaxText  = 16 << 10 // bytes of one template, as it is written
 	MaxField = 64 << 10 // bytes of what one template makes
 	// MaxFuel bounds the work for one message: a step costs StepFuel, a byte that a
-	// helper makes costs one.
+	// helper makes costs one, and what a helper reads a part of that.
 	MaxFuel  = 4 << 20
 	StepFuel = 32
+	// maxList is how much a list may hold that a template makes, in bytes.
+	maxList = 2 << 20
 )
 
 // A Template is a compiled text with holes.
@@ -116,8 +118,15 @@ type (
 )
 
 func (l literal) exec(s *scope) bool {
-	s.out = append(s.out, l...)
-	return s.Spend(len(l))
+	return s.write(string(l))
+}
+
+// write appends text, as far as there is room.
+func (s *scope) write(text string) bool {
+	if room := MaxField - len(s.out); room > 0 {
+		s.out = append(s.out, text[:min(room, len(text))]...)
+	}
+	return s.Spend(len(text))
 }
 
 func (p print) exec(s *scope) bool {
@@ -125,17 +134,7 @@ func (p print) exec(s *scope) bool {
 	if v.kind == Missing {
 		return s.fail(p.e)
 	}
-	before := len(s.out)
-	switch v.kind {
-	case Text, Number:
-		s.out = append(s.out, v.text...)
-	default:
-		s.out = append(s.out, v.String()...)
-	}
-	if len(s.out) > MaxField {
-		s.out = s.out[:MaxField]
-	}
-	return s.Spend(StepFuel + len(s.out) - before)
+	return s.Spend(StepFuel) && s.write(v.String())
 }
 
 func (a assignment) exec(s *scope) bool {
@@ -259,9 +258,20 @@ func (p walkPath) eval(s *scope) Value {
 		v = p.from.eval(s)
 	}
 	for _, key := range p.keys {
-		v = v.Get(key)
+		if v.kind == Missing {
+			break
+		}
+		v = s.get(v, key)
 	}
 	return v
+}
+
+// get walks one step into a value.
+func (s *scope) get(v Value, key string) Value {
+	if v.kind == Missing || !s.Spend(1+len(v.Keys())/8) {
+		return none
+	}
+	return v.Get(key)
 }
 
 func (rootBody) eval(s *scope) Value { return s.Body }
@@ -292,8 +302,18 @@ func (c call) eval(s *scope) Value {
 	if !c.h.tolerant && len(args) > 0 && args[0].kind == Missing {
 		return none
 	}
+	for _, v := range args {
+		switch {
+		case c.h.light:
+		case v.many != nil && !s.Spend(v.size()/2), v.many == nil && !s.Spend(len(v.text)/8):
+			return none
+		}
+	}
 	v := c.h.f(s, args)
-	if v.kind == Text && !s.Spend(len(v.text)) {
+	switch {
+	case v.kind == Text && !s.Spend(len(v.text)):
+		return none
+	case v.kind == List && v.size() > maxList && !s.Spend(*s.Fuel):
 		return none
 	}
 	return v

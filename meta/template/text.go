@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"math"
 	"net/url"
 	"regexp"
 	"strconv"
@@ -21,6 +22,19 @@ func onText(usage string, f func(string) string) helper {
 // onTwo makes a helper of a function of two texts.
 func onTwo(usage string, f func(s, t string) Value) helper {
 	return helper{group: textGroup, usage: usage, min: 2, max: 2, f: func(_ *scope, a []Value) Value { return f(a[0].String(), a[1].String()) }}
+}
+
+// sure makes a helper false if its second argument is missing: without one, any text
+// would begin and end with it.
+func (h helper) sure() helper {
+	f := h.f
+	h.f = func(s *scope, a []Value) Value {
+		if a[1].kind == Missing {
+			return truth(false)
+		}
+		return f(s, a)
+	}
+	return h
 }
 
 var textHelpers = map[string]helper{
@@ -43,8 +57,8 @@ var textHelpers = map[string]helper{
 	"trimChars":  onTwo("trimChars S CHARS - without these characters at its ends", func(s, t string) Value { return NewText(strings.Trim(s, t)) }),
 	"trimPrefix": onTwo("trimPrefix S P - without P at its beginning", func(s, t string) Value { return NewText(strings.TrimPrefix(s, t)) }),
 	"trimSuffix": onTwo("trimSuffix S P - without P at its end", func(s, t string) Value { return NewText(strings.TrimSuffix(s, t)) }),
-	"hasPrefix":  onTwo("hasPrefix S P - whether S begins with P", func(s, t string) Value { return truth(strings.HasPrefix(s, t)) }),
-	"hasSuffix":  onTwo("hasSuffix S P - whether S ends with P", func(s, t string) Value { return truth(strings.HasSuffix(s, t)) }),
+	"hasPrefix":  onTwo("hasPrefix S P - whether S begins with P", func(s, t string) Value { return truth(strings.HasPrefix(s, t)) }).sure(),
+	"hasSuffix":  onTwo("hasSuffix S P - whether S ends with P", func(s, t string) Value { return truth(strings.HasSuffix(s, t)) }).sure(),
 	"before":     onTwo("before S SEP - what stands before the first SEP; missing without one", func(s, t string) Value { return cut(s, strings.Index(s, t), 0, true) }),
 	"after":      onTwo("after S SEP - what stands after the first SEP; missing without one", func(s, t string) Value { return cut(s, strings.Index(s, t), len(t), false) }),
 	"beforeLast": onTwo("beforeLast S SEP - what stands before the last SEP; missing without one", func(s, t string) Value { return cut(s, strings.LastIndex(s, t), 0, true) }),
@@ -159,7 +173,7 @@ func (s *scope) allMatches(re *regexp.Regexp, in string) Value {
 		return none
 	}
 	var found []string
-	for _, m := range re.FindAllStringSubmatch(in, -1) {
+	for _, m := range re.FindAllStringSubmatch(in, 1+*s.Fuel/StepFuel) {
 		found = append(found, m[min(1, len(m)-1)])
 	}
 	return s.pieces(found)
@@ -195,7 +209,8 @@ func capitalize(s string) string {
 	return string(unicode.ToUpper(r)) + strings.ToLower(s[n:])
 }
 
-// calculate makes a helper of a function of two whole numbers.
+// calculate makes a helper of a function of two whole numbers; ok is false if its
+// result is none that can be told.
 func calculate(usage string, f func(a, b int) (int, bool)) helper {
 	return helper{group: numberGroup, usage: usage, min: 2, max: 2, f: func(_ *scope, args []Value) Value {
 		a, okA := args[0].int()
@@ -208,11 +223,13 @@ func calculate(usage string, f func(a, b int) (int, bool)) helper {
 }
 
 var numberHelpers = map[string]helper{
-	"add": calculate("add A B", func(a, b int) (int, bool) { return a + b, true }),
-	"sub": calculate("sub A B - A without B", func(a, b int) (int, bool) { return a - b, true }),
-	"mul": calculate("mul A B", func(a, b int) (int, bool) { return a * b, true }),
+	"add": calculate("add A B", func(a, b int) (int, bool) { return a + b, (a+b > a) == (b > 0) }),
+	"sub": calculate("sub A B - A without B", func(a, b int) (int, bool) { return a - b, (a-b < a) == (b > 0) }),
+	"mul": calculate("mul A B", func(a, b int) (int, bool) {
+		return a * b, a == 0 || a*b/a == b && (a != -1 || b != math.MinInt)
+	}),
 	"div": calculate("div A B - how often B goes into A", func(a, b int) (int, bool) {
-		if b == 0 {
+		if b == 0 || a == math.MinInt && b == -1 {
 			return 0, false
 		}
 		return a / b, true
@@ -221,6 +238,9 @@ var numberHelpers = map[string]helper{
 		total := 0
 		for _, v := range a[0].Items() {
 			n, _ := v.int()
+			if (total+n > total) != (n > 0) {
+				return none
+			}
 			total += n
 		}
 		return NewNumber(total)

@@ -1,6 +1,7 @@
 package template
 
 import (
+	"math"
 	"strconv"
 	"strings"
 
@@ -35,6 +36,26 @@ type Value struct {
 type many struct {
 	keys   []string // of an object, beside its values
 	values []Value
+	size   int // of all that is in it: about as many bytes as its JSON has, and some
+}
+
+// measured returns m with its size.
+func (m *many) measured() *many {
+	for _, key := range m.keys {
+		m.size += len(key) + 1
+	}
+	for _, v := range m.values {
+		m.size = min(m.size+v.size()+4, math.MaxInt32) // lists of lists of lists may seem endless
+	}
+	return m
+}
+
+// size is how much is in a value, in bytes.
+func (v Value) size() int {
+	if v.many != nil {
+		return v.many.size
+	}
+	return len(v.text)
 }
 
 var none Value
@@ -46,7 +67,7 @@ func NewText(s string) Value { return Value{kind: Text, text: s} }
 func NewNumber(n int) Value { return Value{kind: Number, text: strconv.Itoa(n)} }
 
 // NewList returns a list of values.
-func NewList(vs ...Value) Value { return Value{kind: List, many: &many{values: vs}} }
+func NewList(vs ...Value) Value { return Value{kind: List, many: (&many{values: vs}).measured()} }
 
 // NewTexts returns a list of texts.
 func NewTexts(ss ...string) Value { return NewList(mapped(ss, NewText)...) }
@@ -141,7 +162,7 @@ func (v Value) int() (n int, ok bool) {
 		return n, true
 	}
 	f, err := strconv.ParseFloat(v.text, 64)
-	if err != nil || f < -1e15 || f > 1e15 {
+	if err != nil || !(f >= -1e15 && f <= 1e15) { // also NaN
 		return 0, false
 	}
 	return int(f), true
@@ -223,11 +244,12 @@ func appendQuoted(dst []byte, s string) []byte {
 }
 
 // ReadJSON reads JSON text that a message was made of. It does not check what
-// decoding the message has checked; of anything else it makes a missing value.
+// decoding the message has checked, such as the spelling of strings; of what is
+// no JSON by its form it makes a missing value.
 func ReadJSON(src []byte) Value {
 	r := reader{src: string(src)}
 	v := r.value()
-	if r.bad {
+	if r.next(); r.bad || r.pos < len(src) {
 		return none
 	}
 	return v
@@ -273,8 +295,36 @@ func (r *reader) value() Value {
 	case "true", "false":
 		return truth(word == "true")
 	default:
+		if !isNumber(word) {
+			r.bad = true
+			return none
+		}
 		return Value{kind: Number, text: word}
 	}
+}
+
+// isNumber reports whether a word is a number of JSON, or one of those that history
+// has besides.
+func isNumber(word string) bool {
+	digits := func(s string) string { return strings.TrimLeft(s, "0123456789") }
+	rest := strings.TrimPrefix(word, "-")
+	if rest == "Infinity" || word == "NaN" {
+		return true
+	}
+	after := digits(rest)
+	if after == rest || rest[0] == '0' && len(rest)-len(after) > 1 {
+		return false
+	}
+	if fraction, ok := strings.CutPrefix(after, "."); ok {
+		if after = digits(fraction); after == fraction {
+			return false
+		}
+	}
+	if after == "" {
+		return true
+	}
+	power := strings.TrimPrefix(strings.TrimPrefix(after[1:], "-"), "+")
+	return (after[0] == 'e' || after[0] == 'E') && len(after)-len(power) <= 2 && power != "" && digits(power) == ""
 }
 
 func (r *reader) container(open byte) Value {
@@ -315,6 +365,7 @@ func (r *reader) container(open byte) Value {
 	}
 	r.pos++
 	r.depth--
+	v.many.measured()
 	return v
 }
 
