@@ -102,15 +102,10 @@ func (e *Engine) Group(ctx context.Context, messages []*fedmsg.Message) []Group 
 	}
 	lead := make(map[int]Group)
 	for _, g := range groupsOf(all) {
+		byKey := g.index(all)
 		for i, first := range all {
-			if r := g.run(first); r == nil || first.taken {
-				continue
-			}
-			if members := g.gather(all, i); len(members) > 1 {
-				for _, n := range members {
-					all[n].taken = true
-				}
-				lead[i] = g.group.together(all, members, g.run(first))
+			if members := byKey.take(all, i); members != nil {
+				lead[i] = g.together(all, members, g.run(first))
 			}
 		}
 	}
@@ -161,27 +156,61 @@ func (g kindOfGroup) run(m *member) *run {
 	return nil
 }
 
-// gather finds the messages that go with the one at place first.
-func (g kindOfGroup) gather(all []*member, first int) []int {
-	r := g.run(all[first])
-	want, ok := g.keys(r)
-	if !ok {
-		return nil
-	}
-	members := []int{first}
-	for i := first + 1; i < len(all); i++ {
-		other := g.run(all[i])
-		if other == nil || all[i].taken {
+// An index says which messages may be in a kind of group, by what they must have
+// in common: comparing each with all others would take too long.
+type index struct {
+	keys   [][]string // of each message; nil if it cannot be in the group
+	having map[string][]int
+}
+
+func (g kindOfGroup) index(all []*member) index {
+	x := index{keys: make([][]string, len(all)), having: make(map[string][]int)}
+	for i, m := range all {
+		if m.taken {
 			continue
 		}
-		if got, ok := g.keys(other); ok && g.matches(want, got) {
-			members = append(members, i)
+		r := g.run(m)
+		if r == nil {
+			continue
 		}
+		keys, ok := g.keys(r)
+		if !ok {
+			continue
+		}
+		x.keys[i] = keys
+		for _, key := range keys {
+			x.having[key] = append(x.having[key], i)
+		}
+	}
+	return x
+}
+
+// take finds the messages that go with the one at place first, if there are some.
+func (x index) take(all []*member, first int) []int {
+	if all[first].taken {
+		return nil
+	}
+	var members []int
+	for _, key := range x.keys[first] {
+		for _, i := range x.having[key] {
+			if i >= first && !all[i].taken {
+				members = append(members, i)
+			}
+		}
+	}
+	slices.Sort(members)
+	members = slices.Compact(members)
+	if len(members) < 2 {
+		return nil
+	}
+	for _, i := range members {
+		all[i].taken = true
 	}
 	return members
 }
 
-// keys are what decides whether messages belong together; ok is false if some are missing.
+// keys are what messages of a group have in common: one of them, for overlap, else
+// the only one, which spells all that must be equal. ok is false if there is none.
 func (g *group) keys(r *run) (keys []string, ok bool) {
 	if g.overlap != nil {
 		keys = template.Strings(template.Flatten(nil, []template.Value{r.eval(g.overlap)}))
@@ -194,14 +223,7 @@ func (g *group) keys(r *run) (keys []string, ok bool) {
 		}
 		keys = append(keys, v.String())
 	}
-	return keys, true
-}
-
-func (g *group) matches(want, got []string) bool {
-	if g.overlap == nil {
-		return slices.Equal(want, got)
-	}
-	return slices.ContainsFunc(got, func(key string) bool { return slices.Contains(want, key) })
+	return []string{fmt.Sprintf("%q", keys)}, true
 }
 
 // together words the members of a group.
