@@ -67,7 +67,7 @@ func TestWhy(t *testing.T) {
 		{`x{{with .user}}{{.nope}}{{end}}`, `.nope is not there`},
 		{`x{{$l := .list}}{{$l.n}}`, `$l.n is not there`},
 		{`x{{.text}}`, ``},
-		{`{{.nope}}`, ``}, // is a value: that it is missing is for the engine to judge
+		{`{{.nope}}`, `.nope is not there`},
 	}
 	for _, tt := range tests {
 		if _, why := eval(t, tt.src); why != tt.want {

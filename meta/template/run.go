@@ -83,7 +83,11 @@ type local struct {
 func (t *Template) Value(r *Run, dot Value) Value {
 	s := scope{Run: r, dot: dot}
 	if t.single != nil {
-		return t.single.eval(&s)
+		v := t.single.eval(&s)
+		if v.kind == Missing {
+			s.fail(t.single)
+		}
+		return v
 	}
 	for _, st := range t.body {
 		if !st.exec(&s) {
