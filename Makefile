@@ -35,7 +35,8 @@ crash: ## kill -9, power cuts, full disks, failing calls, at full length
 	go test -count=1 -run 'Kill9|PowerCut|DiskFull|Faults|Damage' ./sqlite
 
 ##@ Docs and releases
-docs: ## what in docs/ a test keeps true: metrics, invariants, dependencies, wire words
+docs: ## what in docs/ is made, and what a test keeps true: helpers; metrics, invariants, dependencies, wire words
+	UPDATE=1 go test -count=1 -run 'TestDocs' ./cmd/fedmsg
 	go test -count=1 -run 'TestHouse|TestDocs' .
 dist: ## static programs and their checksums, into dist/
 	scripts/dist.sh $(VERSION)

@@ -86,7 +86,7 @@ func (d *describeFlags) run(ctx context.Context, env environ, files []string) (e
 		}
 	}
 	if bad > 0 {
-		return fmt.Errorf("%d of what was read is no message: %w", bad, fedmsg.ErrInvalid)
+		return fmt.Errorf("%s no %s: %w", plural(bad, "1 text that was read is", fmt.Sprintf("%d texts that were read are", bad)), plural(bad, "message", "messages"), fedmsg.ErrInvalid)
 	}
 	return nil
 }
@@ -115,7 +115,7 @@ func readMessage(text []byte) (*fedmsg.Message, error) {
 func (d *describeFlags) print(out io.Writer, w fedmsg.Words) error {
 	if d.Text {
 		w.Subtitle = meta.Subjective(w.Subtitle, d.Subject)
-		_, err := fmt.Fprintln(out, w)
+		_, err := fmt.Fprintln(out, cleanLine(w.String()))
 		return err
 	}
 	line := w.AppendJSON(nil)
@@ -157,7 +157,7 @@ type groupLine struct {
 func (d *describeFlags) printGroup(out io.Writer, g meta.Group, all []*fedmsg.Message) error {
 	subjective := meta.Subjective(g.Words.Subtitle, d.Subject)
 	if d.Text {
-		_, err := fmt.Fprintln(out, strings.TrimSpace(subjective+" "+g.Words.Link))
+		_, err := fmt.Fprintln(out, cleanLine(strings.TrimSpace(subjective+" "+g.Words.Link)))
 		return err
 	}
 	line := groupLine{

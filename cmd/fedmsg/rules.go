@@ -281,6 +281,9 @@ func printExplanation(out io.Writer, m *fedmsg.Message, x meta.Explanation) {
 			from += ": " + f.Why
 		}
 		fmt.Fprintf(out, "  %-14s   %s\n", "", cleanLine(from))
+		if f.Field == "subtitle" && f.Value == "" {
+			fmt.Fprintf(out, "  %-14s   instead: %s\n", "", cleanLine(x.Words.Subtitle))
+		}
 	}
 	for _, v := range x.Vars {
 		fmt.Fprintf(out, "  %-14s %s\n", "$"+v.Name, cleanLine(v.Value))
@@ -305,11 +308,14 @@ func newRulesHelpers(env environ) *cobra.Command {
 	return cmd
 }
 
+// inCell keeps a text in one cell of a table in Markdown.
+var inCell = strings.NewReplacer("|", `\|`, "\n", " ")
+
 // helperReference lists all helpers.
 func helperReference(markdown bool) string {
 	var b strings.Builder
 	if markdown {
-		b.WriteString("# Helpers of rules\n\nWhat templates in rule files may call, beside `if`, `with` and `range`; see\n[words.md](words.md). Made by `fedmsg rules helpers --markdown`.\n")
+		b.WriteString("# Helpers of rules\n\nWhat templates in rule files may call, beside `if`, `with` and `range`; see\n[words.md](words.md). Made by `fedmsg rules helpers --markdown`; `make docs` renews it.\n")
 	}
 	group := ""
 	for _, r := range template.References() {
@@ -322,7 +328,7 @@ func helperReference(markdown bool) string {
 		}
 		group = r.Group
 		if markdown {
-			fmt.Fprintf(&b, "| `%s` | %s |\n", usage, what)
+			fmt.Fprintf(&b, "| `%s` | %s |\n", inCell.Replace(usage), inCell.Replace(strings.ReplaceAll(what, "<", `\<`)))
 		} else {
 			fmt.Fprintf(&b, "  %-28s %s\n", usage, what)
 		}

@@ -2,7 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"io"
+	"net/http"
 	"os"
+	"regexp"
 	"testing"
 	"time"
 
@@ -29,6 +32,7 @@ func TestScript(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"wait4file": wait4file,
 			"wait4text": wait4text,
+			"wait4get":  wait4get,
 		},
 	})
 }
@@ -61,6 +65,27 @@ func wait4text(ts *testscript.TestScript, neg bool, args []string) {
 	wait(ts, args[0], func() bool {
 		info, err := os.Stat(ts.MkAbs(args[0]))
 		return err == nil && info.Size() > 0
+	})
+}
+
+// wait4get URL RE waits until the answer to a GET, whatever its status, matches a
+// regular expression.
+func wait4get(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: wait4get URL RE")
+	}
+	re, err := regexp.Compile(args[1])
+	ts.Check(err)
+	client := http.Client{Timeout: 10 * time.Second}
+	defer client.CloseIdleConnections()
+	var body []byte
+	defer func() { ts.Logf("GET %s: %s", args[0], body) }()
+	wait(ts, args[1], func() bool {
+		resp, err := client.Get(args[0])
+		ts.Check(err)
+		body, err = io.ReadAll(resp.Body)
+		resp.Body.Close()
+		return err == nil && re.Match(body)
 	})
 }
 

@@ -181,8 +181,8 @@ func order(holds func(int) bool) func(*scope, []Value) Value {
 }
 
 var listHelpers = map[string]helper{
-	"first": {group: listGroup, usage: "first L", min: 1, max: 1, light: true, f: func(_ *scope, a []Value) Value { return a[0].at(0) }},
-	"last":  {group: listGroup, usage: "last L", min: 1, max: 1, light: true, f: func(_ *scope, a []Value) Value { return a[0].at(-1) }},
+	"first": {group: listGroup, usage: "first L - the first value of a list", min: 1, max: 1, light: true, f: func(_ *scope, a []Value) Value { return a[0].at(0) }},
+	"last":  {group: listGroup, usage: "last L - the last value of a list", min: 1, max: 1, light: true, f: func(_ *scope, a []Value) Value { return a[0].at(-1) }},
 	"at": {group: listGroup, usage: "at L N - the value at place N from 0; -1 is the last", min: 2, max: 2, light: true, f: func(s *scope, a []Value) Value {
 		return s.get(a[0], a[1].String())
 	}},
@@ -221,7 +221,7 @@ var listHelpers = map[string]helper{
 		slices.SortStableFunc(v.Items(), func(a, b Value) int { return strings.Compare(a.String(), b.String()) })
 		return v
 	}},
-	"reverse": {group: listGroup, usage: "reverse L", min: 1, max: 1, f: func(s *scope, a []Value) Value {
+	"reverse": {group: listGroup, usage: "reverse L - the last first", min: 1, max: 1, f: func(s *scope, a []Value) Value {
 		v := s.filter(a[0], keepAll)
 		slices.Reverse(v.Items())
 		return v
@@ -234,7 +234,7 @@ var listHelpers = map[string]helper{
 		keep := names(Flatten(nil, a[1:]))
 		return s.filter(a[0], func(v Value) (Value, bool) { return v, keep[v.String()] })
 	}},
-	"join": {group: listGroup, usage: "join L SEP", min: 2, max: 2, f: func(s *scope, a []Value) Value {
+	"join": {group: listGroup, usage: "join L SEP - one text, with SEP between the values", min: 2, max: 2, f: func(s *scope, a []Value) Value {
 		return s.joined(mapped(a[0].Items(), Value.String), a[1].String())
 	}},
 	"series": {group: listGroup, usage: `series L [MAX] - "a", "a and b", "a, b, and c"; of more than MAX (3) "a, b, and 4 others"`, min: 1, max: 2, f: func(s *scope, a []Value) Value {

@@ -38,8 +38,8 @@ func (h helper) sure() helper {
 }
 
 var textHelpers = map[string]helper{
-	"lower":      onText("lower S", strings.ToLower),
-	"upper":      onText("upper S", strings.ToUpper),
+	"lower":      onText("lower S - in small letters", strings.ToLower),
+	"upper":      onText("upper S - in capital letters", strings.ToUpper),
 	"trim":       onText("trim S - without white space at its ends", strings.TrimSpace),
 	"capitalize": onText("capitalize S - the first letter large, the others small", capitalize),
 	"upperFirst": onText("upperFirst S - the first letter large, the others as they are", func(s string) string {
@@ -223,9 +223,9 @@ func calculate(usage string, f func(a, b int) (int, bool)) helper {
 }
 
 var numberHelpers = map[string]helper{
-	"add": calculate("add A B", func(a, b int) (int, bool) { return a + b, (a+b > a) == (b > 0) }),
+	"add": calculate("add A B - A and B together", func(a, b int) (int, bool) { return a + b, (a+b > a) == (b > 0) }),
 	"sub": calculate("sub A B - A without B", func(a, b int) (int, bool) { return a - b, (a-b < a) == (b > 0) }),
-	"mul": calculate("mul A B", func(a, b int) (int, bool) {
+	"mul": calculate("mul A B - A times B", func(a, b int) (int, bool) {
 		return a * b, a == 0 || a*b/a == b && (a != -1 || b != math.MinInt)
 	}),
 	"div": calculate("div A B - how often B goes into A", func(a, b int) (int, bool) {
