@@ -50,6 +50,11 @@ subtitle = '{{$general}} {{$who}} again'
 topic = "never"
 subtitle = 'x'
 
+[[rule]]
+topic = "weather"
+[rule.vars]
+general = 'asked by nobody'
+
 [[group]]
 topic = "case.*"
 by = ['{{.case.id}}']
@@ -182,7 +187,10 @@ func TestExplainWithoutRules(t *testing.T) {
 func TestExplainTwoFiles(t *testing.T) {
 	dir := t.TempDir()
 	own := filepath.Join(dir, "mine.toml")
-	writeFile(t, own, "service = \"inquiry\"\n\n[[rule]]\ntopic = 'case.new'\nlink = 'https://example.org/mine'\n")
+	rules := "service = \"inquiry\"\n\n[[rule]]\ntopic = 'case.new'\nlink = 'https://example.org/mine'\n\n[[rule]]\ntopic = 'other'\n"
+	// A line of the other file gives the sentence, not the rule on the same line of this one.
+	rules += strings.Repeat("\n", lineOf(t, inquiryRules, "{{$who}} opened")-1-strings.Count(rules, "\n")) + "subtitle = 'x'\n"
+	writeFile(t, own, rules)
 	engine := rulesEngine(t, "inquiry", inquiryRules, meta.Config{Dir: dir})
 	x, origins := explain(t, engine, "case.new", `{"case":{"opener":"alice","id":1,"title":"Shoes","open":true}}`)
 	if want := []string{own, "rules/inquiry.toml"}; !slices.Equal(x.Files, want) {
@@ -212,7 +220,7 @@ func TestRules(t *testing.T) {
 	for _, r := range engine.Rules() {
 		got = append(got, fmt.Sprintf("%s %t %d %s:%d %s", r.Service, r.Group, r.Index, r.File, r.Line, r.Patterns))
 	}
-	for i, patterns := range []string{"[case.#]", "[case.new case.odd]", "[case.*]", "[never]"} {
+	for i, patterns := range []string{"[case.#]", "[case.new case.odd]", "[case.*]", "[never]", "[weather]"} {
 		at := 0
 		for range i + 1 {
 			at += 1 + strings.Index(inquiryRules[at:], "[[rule]]")
@@ -273,7 +281,7 @@ func TestWithout(t *testing.T) {
 		engine *meta.Engine
 		want   string
 		rules  int
-	}{{"whole", engine, "alice opened  case 1, Shoes", 5}, {"less", less, "general carol again", 4}, {"no such service", engine.Without("x", 0), "alice opened  case 1, Shoes", 5}} {
+	}{{"whole", engine, "alice opened  case 1, Shoes", 6}, {"less", less, "general carol again", 5}, {"no such service", engine.Without("x", 0), "alice opened  case 1, Shoes", 6}} {
 		if got := tt.engine.Describe(context.Background(), m).Subtitle; got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
