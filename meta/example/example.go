@@ -88,7 +88,7 @@ func read(text string) (*Example, error) {
 // Fields that every example shows, and those it shows if there is something to see.
 var (
 	shownWords    = []string{"title", "subtitle", "link", "usernames", "packages", "objects"}
-	optionalWords = []string{"icon", "secondary_icon", "agent", "long_form"}
+	optionalWords = []string{"secondary_icon", "agent", "long_form"}
 	shownGroup    = []string{"members", "subtitle", "link", "usernames", "packages", "secondary_icon"}
 )
 
@@ -160,7 +160,7 @@ func suggested(got []fedmsg.Member, group bool) []string {
 		return shownGroup
 	}
 	names := slices.Clone(shownWords)
-	for _, name := range optionalWords[1:] {
+	for _, name := range optionalWords {
 		text := string(find(got, name))
 		if text != "null" && text != `""` && (name != "long_form" || text != string(find(got, "subtitle"))) {
 			names = append(names, name)
@@ -199,6 +199,7 @@ func (ex *Example) results(ctx context.Context, engine *meta.Engine) ([][]fedmsg
 func (ex *Example) wanted() ([][]fedmsg.Member, error) {
 	texts := []json.RawMessage{ex.expected}
 	if ex.Group {
+		texts = nil // else the first would be decoded into the memory of expected
 		if err := json.Unmarshal(ex.expected, &texts); err != nil {
 			return nil, errors.New("is no list; --update fills it in")
 		}
