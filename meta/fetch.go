@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 )
 
 // Limits of what is fetched for rules.
@@ -77,7 +78,8 @@ func (r *run) fetch(url string) (body []byte, ok bool) {
 // mayFetch reports whether the file names the beginning of a URL. What a message
 // says goes into URLs, so nothing may lead out of what was named.
 func (r *run) mayFetch(url string) bool {
-	if strings.ContainsAny(url, " \\\n\r\t@") || strings.Contains(url, "/..") || strings.Contains(url, "%2e") {
+	path := strings.NewReplacer("%2e", ".", "%2f", "/", "%5c", "/").Replace(strings.ToLower(url))
+	if strings.ContainsAny(url, ` \@`) || strings.ContainsFunc(url, unicode.IsControl) || strings.Contains(path, "/..") {
 		return false
 	}
 	for _, beginning := range r.p.fetch {
