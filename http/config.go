@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	nethttp "net/http"
 	"net/netip"
 	"strings"
 	"time"
@@ -47,6 +48,15 @@ type Config struct {
 	// saying who it is, as long as Tokens holds none. The listener must then be
 	// on a loopback address.
 	AllowAnonymousLoopback bool
+
+	// Routes add what else is to be served, each under patterns of its own. What
+	// they answer passes the same guard as all else.
+	Routes []func(*nethttp.ServeMux)
+
+	// Search answers GET /api/v1/messages if it is asked for more than a part of
+	// the log: with a parameter beside after, limit, topic and meta. Default: such
+	// parameters are refused.
+	Search nethttp.Handler
 
 	// Describer finds the words that readers ask for with meta. Default: nobody
 	// gets any.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	nethttp "net/http"
+	"slices"
 	"strconv"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
@@ -47,6 +48,10 @@ func public(w nethttp.ResponseWriter) {
 
 // messages answers with a page of the log.
 func (s *Server) messages(w nethttp.ResponseWriter, r *nethttp.Request) {
+	if s.cfg.Search != nil && asksForHistory(r) {
+		s.cfg.Search.ServeHTTP(w, r)
+		return
+	}
 	public(w)
 	body, err := func() ([]byte, error) {
 		values, err := readQuery(r, "after", "limit", "topic", "meta")
@@ -79,6 +84,16 @@ func (s *Server) messages(w nethttp.ResponseWriter, r *nethttp.Request) {
 		return
 	}
 	writeBytes(w, body)
+}
+
+// asksForHistory reports whether a request wants more than a part of the log.
+func asksForHistory(r *nethttp.Request) bool {
+	for name := range r.URL.Query() {
+		if !slices.Contains([]string{"after", "limit", "topic", "meta"}, name) {
+			return true
+		}
+	}
+	return false
 }
 
 // page makes the body of a page. It holds fewer messages than asked for if they

@@ -159,6 +159,9 @@ func (s *Server) routes(loopback bool) *nethttp.ServeMux {
 	if loopback {
 		mux.Handle("GET /metrics", s.metrics)
 	}
+	for _, add := range s.cfg.Routes {
+		add(mux)
+	}
 	return mux
 }
 

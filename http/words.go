@@ -2,10 +2,6 @@ package http
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io"
-	nethttp "net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -96,50 +92,4 @@ func (s *Server) appendWords(ctx context.Context, element []byte, e fedmsg.Entry
 	}
 	element = append(element[:len(element)-1], `,"meta":`...)
 	return append(s.words.describe(ctx, e).AppendJSON(element, fields...), '}')
-}
-
-// Limits of a page that is fetched.
-const (
-	maxFetched   = 1 << 20 // bytes
-	fetchTimeout = 10 * time.Second
-)
-
-// NewFetcher returns a function that gets pages of other sites, for rules that
-// ask for some. It follows redirects within a site only, and takes at most a
-// megabyte. The error says which page and why.
-func NewFetcher() func(ctx context.Context, url string) ([]byte, error) {
-	client := &nethttp.Client{
-		Timeout: fetchTimeout,
-		CheckRedirect: func(r *nethttp.Request, via []*nethttp.Request) error {
-			if r.URL.Host != via[0].URL.Host || r.URL.Scheme != via[0].URL.Scheme {
-				return fmt.Errorf("it leads to another site, %s", r.URL.Host)
-			}
-			if len(via) > 3 {
-				return errors.New("it leads on and on")
-			}
-			return nil
-		},
-	}
-	return func(ctx context.Context, url string) ([]byte, error) {
-		r, err := nethttp.NewRequestWithContext(ctx, nethttp.MethodGet, url, nil)
-		if err != nil {
-			return nil, fmt.Errorf("fetch: %w", err)
-		}
-		answer, err := client.Do(r)
-		if err != nil {
-			return nil, fmt.Errorf("fetch: %w", err)
-		}
-		defer answer.Body.Close()
-		if answer.StatusCode != nethttp.StatusOK {
-			return nil, fmt.Errorf("fetch: %s: %s", url, answer.Status)
-		}
-		body, err := io.ReadAll(io.LimitReader(answer.Body, maxFetched+1))
-		if err != nil {
-			return nil, fmt.Errorf("fetch: %s: %w", url, err)
-		}
-		if len(body) > maxFetched {
-			return nil, fmt.Errorf("fetch: %s: more than %d bytes", url, maxFetched)
-		}
-		return body, nil
-	}
 }

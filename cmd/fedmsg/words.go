@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
-	"github.com/fedora-infra/fedmsg-go/http"
+	"github.com/fedora-infra/fedmsg-go/http/fetch"
 	"github.com/fedora-infra/fedmsg-go/meta"
 )
 
@@ -46,7 +46,7 @@ func (c *wordsConfig) engine(logger *slog.Logger) (*meta.Engine, error) {
 		}
 	}
 	if c.Fetch {
-		cfg.Fetch = http.NewFetcher()
+		cfg.Fetch = fetch.New()
 	}
 	engine, err := meta.New(cfg, logger)
 	if err != nil {

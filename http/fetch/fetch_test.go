@@ -1,4 +1,4 @@
-package http_test
+package fetch_test
 
 import (
 	"compress/gzip"
@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/fedora-infra/fedmsg-go/http"
+	"github.com/fedora-infra/fedmsg-go/http/fetch"
 )
 
 // site is a web site with pages of all kinds. other is another one.
@@ -78,7 +78,7 @@ func TestFetcher(t *testing.T) {
 	other := httptest.NewServer(nethttp.HandlerFunc(func(nethttp.ResponseWriter, *nethttp.Request) { reached = true }))
 	t.Cleanup(other.Close)
 	s := site(t, other.URL)
-	fetch := http.NewFetcher()
+	fetch := fetch.New()
 	tests := []struct {
 		url  string
 		want string // of the page; its beginning
@@ -136,7 +136,7 @@ func TestFetcherStops(t *testing.T) {
 		<-entered
 		cancel()
 	}()
-	if body, err := http.NewFetcher()(ctx, s.URL); body != nil || !errors.Is(err, context.Canceled) {
+	if body, err := fetch.New()(ctx, s.URL); body != nil || !errors.Is(err, context.Canceled) {
 		t.Errorf("fetch = %q, %v, want context.Canceled", body, err)
 	}
 }
