@@ -31,9 +31,9 @@ func clean(s string, lines bool) string {
 	var b strings.Builder
 	for _, r := range strings.ToValidUTF8(s, "\uFFFD") {
 		switch {
-		case r == '\n' || r == '\t' && lines:
-			b.WriteRune(map[bool]rune{true: r, false: ' '}[lines])
-		case r == '\r':
+		case lines && (r == '\n' || r == '\t'):
+			b.WriteRune(r)
+		case r == '\n', r == '\t', r == '\r':
 			b.WriteByte(' ')
 		case unicode.IsControl(r) || unicode.In(r, unicode.Bidi_Control, unicode.Zl, unicode.Zp):
 			fmt.Fprintf(&b, `\u%04x`, r)

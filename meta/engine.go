@@ -35,6 +35,9 @@ type Config struct {
 	FetchTimeout time.Duration
 	// Settings are for rules that ask for one, such as "namespace".
 	Settings map[string]string
+	// ReloadInterval is how often [Engine.Watch] looks whether the operator's rules
+	// have changed; 0 means 2 s.
+	ReloadInterval time.Duration
 	// Files are rule files to use instead of the built-in ones, each named after its
 	// service; for tests.
 	Files fs.FS
@@ -61,6 +64,7 @@ func New(cfg Config, logger *slog.Logger) (*Engine, error) {
 		cfg.Now = time.Now
 	}
 	cfg.FetchTimeout = cmp.Or(cfg.FetchTimeout, 5*time.Second)
+	cfg.ReloadInterval = cmp.Or(cfg.ReloadInterval, 2*time.Second)
 	e := &Engine{cfg: cfg, logger: logger, pages: newPages(cfg.Now),
 		world: &template.World{Now: cfg.Now, Account: cfg.Accounts, Settings: cfg.Settings}}
 	set, err := load(cfg, nil)
@@ -157,9 +161,12 @@ func (d *description) words() fedmsg.Words {
 	}
 	if realm := d.people(); realm != "" && len(w.Usernames) > 0 {
 		w.Emails, w.Avatars = make(map[string]string), make(map[string]string)
+		room := template.MaxField
 		for _, name := range w.Usernames {
-			w.Emails[name+"@"+realm] = name
-			w.Avatars[name] = template.Avatar(name, realm)
+			mail, picture := name+"@"+realm, template.Avatar(name, realm)
+			if room -= len(mail) + len(name) + len(picture); room >= 0 {
+				w.Emails[mail], w.Avatars[name] = name, picture
+			}
 		}
 	}
 	return w
@@ -254,7 +261,14 @@ func asSet(found []template.Value) (set []string, first string) {
 		first = set[0]
 	}
 	slices.Sort(set)
-	return slices.Compact(set), first
+	set = slices.Compact(set)
+	size := 0
+	for i, s := range set {
+		if size += len(s); size > template.MaxField {
+			return set[:i], first
+		}
+	}
+	return set, first
 }
 
 // A run is one file's work on one message.
@@ -357,7 +371,9 @@ func (r *run) Variable(index int) template.Value {
 	k.state = asking
 	c, ok := r.choose(r.plan.vars[index])
 	v := template.Value{}
-	if ok && r.Spend(template.StepFuel) {
+	if !ok {
+		v = r.builtin(r.p.varNames[index]) // of that name, unless a rule that does not match sets it
+	} else if r.Spend(template.StepFuel) {
 		restore := r.Forget()
 		v = r.eval(c.text)
 		restore()

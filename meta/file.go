@@ -2,8 +2,11 @@ package meta
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
+	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -80,10 +83,25 @@ func decodeFile(name string, src []byte) (*document, lineTable, []Problem) {
 		return nil, nil, []Problem{{name, 0, fmt.Sprintf("the file has %d bytes; %d is the limit", len(src), maxFile)}}
 	}
 	var doc document
-	err := toml.NewDecoder(bytes.NewReader(src)).DisallowUnknownFields().Decode(&doc)
-	var unknown *toml.StrictMissingError
-	var wrong *toml.DecodeError
 	var problems []Problem
+	var wrong *toml.DecodeError
+	err := toml.NewDecoder(bytes.NewReader(src)).DisallowUnknownFields().Decode(&doc)
+	for errors.As(err, &wrong) {
+		line, _ := wrong.Position()
+		m := wrongType.FindStringSubmatch(wrong.Error())
+		if m == nil {
+			break
+		}
+		key, from, to := partAt(src, line)
+		problems = append(problems, Problem{name, line, fmt.Sprintf("%s: must be %s, not %s", key, cmp.Or(typeNames[m[2]], "a table"), m[1])})
+		if from == 0 || len(problems) > maxWrongTypes {
+			return nil, nil, problems
+		}
+		src = withoutLines(src, from, to)
+		doc = document{}
+		err = toml.NewDecoder(bytes.NewReader(src)).DisallowUnknownFields().Decode(&doc)
+	}
+	var unknown *toml.StrictMissingError
 	switch {
 	case errors.As(err, &unknown):
 		for _, e := range unknown.Errors {
@@ -92,14 +110,62 @@ func decodeFile(name string, src []byte) (*document, lineTable, []Problem) {
 		}
 	case errors.As(err, &wrong):
 		line, _ := wrong.Position()
-		return nil, nil, []Problem{{name, line, strings.TrimPrefix(wrong.Error(), "toml: ")}}
+		return nil, nil, append(problems, Problem{name, line, strings.TrimPrefix(wrong.Error(), "toml: ")})
 	case err != nil:
-		return nil, nil, []Problem{{name, 0, strings.TrimPrefix(err.Error(), "toml: ")}}
+		return nil, nil, append(problems, Problem{name, 0, strings.TrimPrefix(err.Error(), "toml: ")})
 	}
 	if doc.Service == "" {
 		return nil, nil, append(problems, Problem{name, 0, `no service: write service = "NAME", the fourth word of its topics`})
 	}
 	return &doc, readLines(src), problems
+}
+
+// wrongType is how the decoder words that a value is of another type than its field.
+var wrongType = regexp.MustCompile(`^toml: cannot decode TOML (\S+) into (?:a |struct field \S+ of type )?(.+)$`)
+
+var typeNames = map[string]string{
+	"string": "text", "[]string": "a list of texts", "[]interface {}": "a list",
+	"map[string]string": "a table of texts", "map[string]map[string]string": "a table of tables",
+}
+
+// maxWrongTypes is how many values of a wrong type one file may have and still be read.
+const maxWrongTypes = 100
+
+// partAt finds what to leave out, from line to line, if there is a value of a wrong
+// type on a line: the rule or the group that it is in, else its key alone. from is
+// 0 if that cannot be told.
+func partAt(src []byte, line int) (key string, from, to int) {
+	p := unstable.Parser{}
+	p.Reset(src)
+	part := "" // "rule" or "group", while we are in one
+	for p.NextExpression() {
+		e := p.Expression()
+		words, at := keyWords(e.Key()), keyLine(&p, e)
+		header := e.Kind == unstable.Table || e.Kind == unstable.ArrayTable
+		ends := header && !(len(words) > 1 && words[0] == part) // the part before
+		if at > line && (ends || part == "") {
+			return key, from, at - 1
+		}
+		switch {
+		case ends && slices.Contains([]string{"rule", "group"}, words[0]):
+			part, from = words[0], at
+		case ends || part == "":
+			part, from = "", at
+		}
+		if at <= line {
+			key = words[len(words)-1]
+		}
+	}
+	return key, from, math.MaxInt
+}
+
+// withoutLines empties lines, counted from 1, so that all others keep their numbers.
+func withoutLines(src []byte, from, to int) []byte {
+	lines := bytes.Split(src, []byte("\n"))
+	for i := from - 1; i < min(to, len(lines)); i++ {
+		lines[i] = nil
+	}
+	return bytes.Join(lines, []byte("\n"))
 }
 
 // A lineTable says on which line, from 1, a key's text begins: keys are like

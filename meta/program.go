@@ -273,13 +273,13 @@ func (b *builder) parts(prefix string, doc fieldsDocument, when []int) (p parts,
 		key := prefix + fieldNames[f]
 		made := &part{line: b.lines.at(key)}
 		for i, item := range *items {
-			e, good := b.element(fmt.Sprintf("%s.%d", key, i), item)
-			ok = ok && good
-			made.elements = append(made.elements, e)
+			if e, good := b.element(fmt.Sprintf("%s.%d", key, i), item); good {
+				made.elements = append(made.elements, e)
+			} else {
+				ok = false
+			}
 		}
-		if ok {
-			p.fields[f] = made
-		}
+		p.fields[f] = made
 	}
 	p.vars = make(map[int]*part)
 	for _, name := range slices.Sorted(maps.Keys(doc.Vars)) {

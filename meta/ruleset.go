@@ -19,10 +19,6 @@ import (
 //go:embed rules/*.toml
 var builtinFiles embed.FS
 
-// ReloadInterval is how often [Engine.Watch] looks whether the operator's rules
-// have changed.
-const ReloadInterval = 2 * time.Second
-
 // schemaSuffix is how the names of schema files end. NAME.schema.json describes
 // the bodies of a service, or, as SERVICE.EVENT.schema.json, of one event.
 const schemaSuffix = ".schema.json"
@@ -31,6 +27,7 @@ const schemaSuffix = ".schema.json"
 type ruleset struct {
 	byService map[string][]*entry // the operator's before the built-in ones
 	schemas   map[string]*generic.Schema
+	own       map[string]*program // the operator's, by file
 	problems  []Problem
 	stamp     string // changes with the operator's files
 }
@@ -71,7 +68,7 @@ func (set *ruleset) find(prefix, service string) []*program {
 // load reads all rules. What is wrong in the operator's files becomes a problem;
 // of a file that cannot be read at all the version of old is kept.
 func load(cfg Config, old *ruleset) (*ruleset, error) {
-	set := &ruleset{byService: make(map[string][]*entry), schemas: make(map[string]*generic.Schema)}
+	set := &ruleset{byService: make(map[string][]*entry), own: make(map[string]*program), schemas: make(map[string]*generic.Schema)}
 	if cfg.Dir != "" {
 		if err := set.loadDir(cfg.Dir, old); err != nil {
 			return nil, fmt.Errorf("rules: %w", err)
@@ -113,31 +110,37 @@ func (set *ruleset) loadDir(dir string, old *ruleset) error {
 	}
 	for _, name := range names {
 		isRules, isSchema := strings.HasSuffix(name, ".toml"), strings.HasSuffix(name, schemaSuffix)
-		if !isRules && !isSchema {
+		if !isRules && !isSchema || strings.HasPrefix(name, ".") { // such as the locks of editors
 			continue
 		}
 		file := path.Join(dir, name)
 		src, err := readFile(root, name)
 		if err != nil {
 			set.problems = append(set.problems, Problem{file, 0, err.Error()})
-			continue
-		}
-		if isSchema {
+		} else if isSchema {
 			s, err := generic.ReadSchema(src)
 			if err != nil {
 				set.problems = append(set.problems, Problem{file, 0, err.Error()})
 			}
 			set.schemas[strings.TrimSuffix(name, schemaSuffix)] = s
+		}
+		if isSchema {
 			continue
 		}
-		p, problems := newProgram(file, src)
-		set.problems = append(set.problems, problems...)
+		var p *program
+		if err == nil {
+			var problems []Problem
+			p, problems = newProgram(file, src)
+			set.problems = append(set.problems, problems...)
+		}
 		if p == nil {
-			if p = old.program(file); p == nil {
+			if old == nil || old.own[file] == nil {
 				continue
 			}
+			p = old.own[file]
 			set.problems = append(set.problems, Problem{file, 0, "its former rules stay in force"})
 		}
+		set.own[file] = p
 		set.byService[p.service] = append(set.byService[p.service], &entry{file: file, program: p})
 	}
 	return nil
@@ -152,7 +155,7 @@ func readFile(root *os.Root, name string) ([]byte, error) {
 		return nil, errors.New("is no file")
 	}
 	if info.Size() > maxFile {
-		return nil, fmt.Errorf("has %d bytes; %d is the limit", info.Size(), maxFile)
+		return nil, fmt.Errorf("the file has %d bytes; %d is the limit", info.Size(), maxFile)
 	}
 	src, err := root.ReadFile(name)
 	return src, reasonOf(err)
@@ -182,21 +185,6 @@ func stampOf(root *os.Root) (string, error) {
 	return b.String(), nil
 }
 
-// program returns the compiled rules of a file, if there are some.
-func (set *ruleset) program(file string) *program {
-	if set == nil {
-		return nil
-	}
-	for _, entries := range set.byService {
-		for _, en := range entries {
-			if en.file == file {
-				return en.program
-			}
-		}
-	}
-	return nil
-}
-
 // use puts rules in force and tells what is wrong in them.
 func (e *Engine) use(set *ruleset) {
 	e.rules.Store(set)
@@ -215,7 +203,7 @@ func (e *Engine) Watch(ctx context.Context) error {
 		<-ctx.Done()
 		return nil
 	}
-	tick := time.NewTicker(ReloadInterval)
+	tick := time.NewTicker(e.cfg.ReloadInterval)
 	defer tick.Stop()
 	told := ""
 	for {
@@ -252,6 +240,6 @@ func (e *Engine) reload() error {
 		return err
 	}
 	e.use(set)
-	e.logger.Info("the rules have changed", "err", nil)
+	e.logger.Info("the rules have changed", "dir", e.cfg.Dir)
 	return nil
 }

@@ -73,7 +73,8 @@ var greedy = []string{
 // No template costs much, whatever it wants and whatever it is given; if it could
 // not have what it wanted, it says so.
 func TestFuel(t *testing.T) {
-	const atMost, allocated = 3 * time.Second, 200 << 20 // it is a tenth of that on a slow machine; the race detector wants the rest
+	const atMost, allocated = time.Second * slowdown, 200 << 20
+	bodies := largeBodies()
 	for _, src := range greedy {
 		tmpl, err := template.Compile(src, testFile())
 		if err != nil {
@@ -83,7 +84,7 @@ func TestFuel(t *testing.T) {
 			t.Errorf("%.60s: %v", src, err)
 			continue
 		}
-		for name, body := range largeBodies() {
+		for name, body := range bodies {
 			var before, after runtime.MemStats
 			run := newRun(testFile(), body)
 			runtime.ReadMemStats(&before)

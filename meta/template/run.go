@@ -272,7 +272,7 @@ func (p walkPath) eval(s *scope) Value {
 
 // get walks one step into a value.
 func (s *scope) get(v Value, key string) Value {
-	if v.kind == Missing || !s.Spend(1+len(v.Keys())/8) {
+	if v.kind == Missing || !s.Spend(4+len(v.Keys())/8) {
 		return none
 	}
 	return v.Get(key)

@@ -111,7 +111,7 @@ var textHelpers = map[string]helper{
 	"match": {group: textGroup, usage: "match S REGEX - what matches first: the first group, if there is one", min: 2, max: 2, prepare: func(_ Names, args []expr) (func(*scope, []Value) Value, error) {
 		re, err := constantRegexp(args[1])
 		return func(s *scope, a []Value) Value {
-			if !s.Spend(len(a[0].String())) {
+			if !s.Spend(2 * len(a[0].String())) {
 				return none
 			}
 			m := re.FindStringSubmatch(a[0].String())
@@ -169,7 +169,7 @@ func constantRegexp(e expr) (*regexp.Regexp, error) {
 }
 
 func (s *scope) allMatches(re *regexp.Regexp, in string) Value {
-	if !s.Spend(len(in)) {
+	if !s.Spend(2 * len(in)) {
 		return none
 	}
 	var found []string
