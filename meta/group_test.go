@@ -87,13 +87,28 @@ func digest(groups []meta.Group) []string {
 	return lines
 }
 
-func TestGroup(t *testing.T) {
+// A groupCase is messages of the shop, and the lines that become of them.
+type groupCase struct {
+	name           string
+	messages, want []string
+}
+
+func testGroups(t *testing.T, cases []groupCase) {
+	t.Helper()
 	engine := rulesEngine(t, "shop", shopRules, meta.Config{})
-	for _, tt := range []struct {
-		name     string
-		messages []string
-		want     []string
-	}{
+	for _, tt := range cases {
+		t.Run(tt.name, func(t *testing.T) {
+			got := digest(engine.Group(context.Background(), sayings("shop", tt.messages...)))
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("got\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(tt.want, "\n\t"))
+			}
+		})
+	}
+}
+
+// A group takes what matches its first message, kind after kind.
+func TestGroupBy(t *testing.T) {
+	testGroups(t, []groupCase{
 		{"none", nil, nil},
 		{"one", []string{`order.new {"order":1,"user":"alice"}`}, []string{"[0] alice did order.new"}},
 		{"by, and all that a sentence may use", []string{
@@ -133,6 +148,11 @@ func TestGroup(t *testing.T) {
 			`parcel {"tags":["a"],"user":"alice"}`,
 			`order.new.late {"tags":["a"],"user":"alice"}`,
 		}, []string{"[0] alice did parcel", "[1] alice did order.new.late"}},
+	})
+}
+
+func TestGroupOverlap(t *testing.T) {
+	testGroups(t, []groupCase{
 		{"overlap is with the first", []string{
 			`parcel {"tags":["a","b"]}`,
 			`parcel {"tags":["b","c"]}`,
@@ -178,14 +198,7 @@ func TestGroup(t *testing.T) {
 			"[0 5] 2 on 1: a by alice of  in org.example.prod.shop.order.new, last a",
 			"[1 4] 2 with x", "[2] bob did silent", "[3 6] carol did silent (and 1 more)",
 		}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			got := digest(engine.Group(context.Background(), sayings("shop", tt.messages...)))
-			if !slices.Equal(got, tt.want) {
-				t.Errorf("got\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(tt.want, "\n\t"))
-			}
-		})
-	}
+	})
 }
 
 // What a line has besides its sentence.
