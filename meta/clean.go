@@ -7,10 +7,17 @@ import (
 	"unicode/utf8"
 
 	"github.com/fedora-infra/fedmsg-go/meta/template"
+
+	fedmsg "github.com/fedora-infra/fedmsg-go"
 )
 
-// maxLine is the longest field of one line, in bytes.
-const maxLine = 4 << 10
+const (
+	// maxLine is the longest field of one line, in bytes.
+	maxLine = 4 << 10
+	// maxSet is how many bytes the names of a set have at most: as many as a message,
+	// so that whoever is named in one is found.
+	maxSet = fedmsg.MaxMessageSize
+)
 
 // oneLine makes text safe to print, on one line.
 func oneLine(s string) string {

@@ -253,7 +253,7 @@ func (d *description) collect(f field) (set []string, first string) {
 
 func asSet(found []template.Value) (set []string, first string) {
 	for _, v := range found {
-		if s := oneLine(v.String()); s != "" {
+		if s := oneLine(v.String()); s != "" && v.Kind() < template.List {
 			set = append(set, s)
 		}
 	}
@@ -264,7 +264,7 @@ func asSet(found []template.Value) (set []string, first string) {
 	set = slices.Compact(set)
 	size := 0
 	for i, s := range set {
-		if size += len(s); size > template.MaxField {
+		if size += len(s); size > maxSet {
 			return set[:i], first
 		}
 	}

@@ -53,7 +53,7 @@ func unfit(w fedmsg.Words) []string {
 				say("%s: %q has a control character at byte %d", field, text, at)
 			}
 		}
-		if size > maxFieldSize {
+		if _, isText := wordsField(w, field).(string); size > maxFieldSize && (isText || size > fedmsg.MaxMessageSize) {
 			say("%s has %d bytes", field, size)
 		}
 	}
@@ -86,7 +86,7 @@ func TestUnfit(t *testing.T) {
 		"doubled":        func(w *fedmsg.Words) { w.Objects = []string{"a", "a"} },
 		"not sorted":     func(w *fedmsg.Words) { w.Usernames = []string{"b", "a"} },
 		"empty element":  func(w *fedmsg.Words) { w.Packages = []string{"", "a"} },
-		"large":          func(w *fedmsg.Words) { w.Avatars = map[string]string{"a": strings.Repeat("x", maxFieldSize)} },
+		"large":          func(w *fedmsg.Words) { w.Link = strings.Repeat("x", maxFieldSize+1) },
 	} {
 		w := good
 		spoil(&w)

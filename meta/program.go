@@ -385,7 +385,7 @@ func (b *builder) findCycles() {
 		trail = append(trail, "$"+b.p.varNames[i])
 		switch state[i] {
 		case busy:
-			b.p.problem(b.varLine(b.p.varNames[i]), "variables that need themselves: %s", strings.Join(trail, " -> "))
+			b.p.problem(b.varLine(b.p.varNames[i]), "variables that need themselves: %s (a condition needs what it asks for, too)", strings.Join(trail, " -> "))
 			return false
 		case done:
 			return true

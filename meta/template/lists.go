@@ -235,6 +235,9 @@ var listHelpers = map[string]helper{
 		return s.filter(a[0], func(v Value) (Value, bool) { return v, keep[v.String()] })
 	}},
 	"join": {group: listGroup, usage: "join L SEP - one text, with SEP between the values", min: 2, max: 2, f: func(s *scope, a []Value) Value {
+		if a[0].kind < List {
+			return NewText(a[0].String())
+		}
 		return s.joined(mapped(a[0].Items(), Value.String), a[1].String())
 	}},
 	"series": {group: listGroup, usage: `series L [MAX] - "a", "a and b", "a, b, and c"; of more than MAX (3) "a, b, and 4 others"`, min: 1, max: 2, f: func(s *scope, a []Value) Value {

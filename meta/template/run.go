@@ -135,8 +135,8 @@ func (s *scope) write(text string) bool {
 
 func (p print) exec(s *scope) bool {
 	v := p.e.eval(s)
-	if v.kind == Missing {
-		return s.fail(p.e)
+	if v.kind == Missing || v.kind >= List {
+		return s.fail(p.e) // JSON is nothing to read
 	}
 	return s.Spend(StepFuel) && s.write(v.String())
 }
@@ -382,6 +382,10 @@ func (r *Run) Why() string {
 		return ""
 	}
 	what := source(r.failure)
+	s := scope{Run: &Run{Body: r.Body, Vars: r.Vars, World: r.World, Fuel: new(MaxFuel)}, dot: r.Body}
+	if kind := r.failure.eval(&s).kind; kind >= List {
+		return what + " is no text but " + map[Kind]string{List: "a list", Object: "an object"}[kind]
+	}
 	if p, ok := r.failure.(walkPath); ok && p.from == nil {
 		v := r.Body
 		for i, key := range p.keys {
