@@ -164,6 +164,8 @@ func TestWatchVanishedFolder(t *testing.T) {
 	w.rename("", "../away")
 	const told = "the rules cannot be read; the present ones stay in force"
 	fedmsgtest.Eventually(t, soon, "it is told", func() bool { return strings.Contains(w.log.String(), told) })
+	gone := time.Now()
+	fedmsgtest.Eventually(t, soon, "it was looked for often", func() bool { return time.Since(gone) > 50*time.Millisecond })
 	w.saying("shop", "one")
 	write(t, filepath.Join(w.dir, "..", "away"), "shop.toml", says("shop", "two, back"))
 	w.rename("../away", "")

@@ -54,6 +54,11 @@ var wrongFiles = []wrongFile{
 	{"unknown key", "lnk = 'a'\n", []string{`2: unknown key "lnk"`}, false},
 	{"unknown keys", "[[rule]]\ntopic = \"x\"\nsubtitel = 'a'\nlink = ''\n[rule.vers]\na = 'b'\n", []string{`4: unknown key "rule.subtitel"`, `6: unknown key "rule.vers"`}, false},
 
+	{"a wrong field takes its rule with it", "[[rule]]\ntopic = \"good\"\nsubtitle = 'half of a rule'\nlink = '{{nope}}'\n", []string{"5: rule.link: unknown helper"}, false},
+	{"so does a wrong element", "[[rule]]\ntopic = \"good\"\nsubtitle = 'half of a rule'\npackages = [5]\n", []string{"5: an element is a template"}, false},
+	{"so does a wrong variable", "[[rule]]\ntopic = \"good\"\nsubtitle = 'half of a rule{{$a}}'\n[rule.vars]\na = '{{nope}}'\n", []string{"6: rule.vars.a: unknown helper"}, false},
+	{"so does a wrong condition", "[[rule]]\ntopic = \"good\"\nwhen = '{{nope}}'\nsubtitle = 'half of a rule'\n", []string{"4: rule.when: unknown helper"}, false},
+
 	{"no topic", "[[rule]]\nsubtitle = 'x'\n", []string{`2: topic: there is none: write the words after the service, or "#" for all`}, false},
 	{"empty list of topics", "[[rule]]\ntopic = []\nsubtitle = 'x'\n", []string{"3: topic: there is none"}, false},
 	{"wrong pattern", "\n[[rule]]\nsubtitle = 'x'\ntopic = \"a..b\"\n", []string{`5: topic "a..b": `}, false},

@@ -40,10 +40,8 @@ func FuzzCompile(f *testing.F) {
 			return
 		}
 		for _, body := range values {
-			run := newRun(testFile(), body)
-			start := time.Now()
-			v := tmpl.Value(run, body)
-			if took := time.Since(start); took > time.Second*slowdown {
+			v, run, took := within(time.Second*slowdown, tmpl, body)
+			if took > time.Second*slowdown {
 				t.Errorf("%q took %s", src, took)
 			}
 			if size := len(v.String()); size > ours.MaxFuel || !tmpl.IsValue() && size > ours.MaxField {

@@ -86,11 +86,8 @@ func TestFuel(t *testing.T) {
 		}
 		for name, body := range bodies {
 			var before, after runtime.MemStats
-			run := newRun(testFile(), body)
 			runtime.ReadMemStats(&before)
-			start := time.Now()
-			v := tmpl.Value(run, body)
-			took := time.Since(start)
+			v, run, took := within(atMost, tmpl, body)
 			runtime.ReadMemStats(&after)
 			if took > atMost {
 				t.Errorf("%.90s, %s: took %s", src, name, took)
@@ -104,6 +101,21 @@ func TestFuel(t *testing.T) {
 			if !tmpl.IsValue() && len(v.String()) > template.MaxField {
 				t.Errorf("%.90s, %s: %d bytes of text", src, name, len(v.String()))
 			}
+		}
+	}
+}
+
+// A list that holds too much is none: whoever walks through it need not count.
+func TestMaxList(t *testing.T) {
+	body := largeBodies()["texts"]
+	for n, ok := range map[int]bool{1: true, 3: false, 8000: false} {
+		tmpl, err := template.Compile(`{{list `+strings.Repeat("$ ", n)+`}}`, testFile())
+		if err != nil {
+			t.Fatal(err)
+		}
+		run := newRun(testFile(), body)
+		if v := tmpl.Value(run, body); (v.Kind() == template.List) != ok || (run.Why() == "") != ok {
+			t.Errorf("a list of %d large values: kind %v, Why() = %q", n, v.Kind(), run.Why())
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -66,7 +67,8 @@ var textHelpers = map[string]helper{
 	"contains": {group: textGroup, usage: "contains IN X - whether a text has the part X, a list the value X, an object the key X", min: 2, max: 2, f: func(s *scope, a []Value) Value {
 		switch a[0].kind {
 		case List:
-			return truth(names(a[0].Items())[a[1].String()])
+			x := a[1].String()
+			return truth(slices.ContainsFunc(a[0].Items(), func(v Value) bool { return v.String() == x }))
 		case Object:
 			return truth(a[0].Get(a[1].String()).kind != Missing)
 		}
