@@ -1,8 +1,8 @@
-// Package mem keeps the bus in memory: a log and cursors that live as long as
-// the process does. It is the reference that the suites of package fedmsgtest
-// are checked against, and the log for tests and trials. Nothing in it waits,
-// starts a goroutine or touches a disk, so it may be used inside a synctest
-// bubble.
+// Package mem keeps the bus in memory: a log, cursors and an archive that live as
+// long as the process does. It is the reference that the suites of package
+// fedmsgtest are checked against, and the bus for tests and trials. Nothing in it
+// starts a goroutine, touches a disk, or waits but Archive.Read for what comes, so
+// it may be used inside a synctest bubble.
 package mem
 
 import (
