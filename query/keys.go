@@ -65,15 +65,14 @@ func keyOf(f fedmsg.Field) (Key, bool) {
 
 // hintKey says what a name that is no key may have been meant to be.
 func hintKey(name string) string {
-	const quote = "; if it is text to search for, put it in quotes"
 	if meant := nearestKey(name); meant != "" {
-		return "did you mean " + meant + "?" + quote
+		return "did you mean " + meant + "? If it is text to search for, put it in quotes"
 	}
 	var names []string
 	for _, k := range keys {
 		names = append(names, strings.TrimSuffix(k.Name, "."))
 	}
-	return "the keys are " + strings.Join(names, ", ") + quote
+	return "the keys are " + strings.Join(names, ", ") + "; if it is text to search for, put it in quotes"
 }
 
 func nearestKey(name string) string {
