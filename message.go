@@ -22,7 +22,7 @@ type Message struct {
 	ID string
 	// Topic is what the message is about, and what readers ask for.
 	Topic Topic
-	// Time is when the publisher says that it was sent, in UTC.
+	// Time is when the publisher says that it was sent, to the microsecond, in UTC.
 	Time time.Time
 	// User is the login name of the publishing process, by its own word; empty
 	// if there is none.
@@ -180,8 +180,9 @@ func (m *Message) readTime(p *parser, _ bool) error {
 	if err != nil || seconds < 0 || seconds > maxTimestamp {
 		return RefuseField(BadTimestamp, "timestamp", "must be a number of seconds since 1970")
 	}
+	// To the microsecond, which is what Python prints: .001 is no sum of halves.
 	whole, part := math.Modf(seconds)
-	m.Time = time.Unix(int64(whole), int64(part*1e9)).UTC()
+	m.Time = time.Unix(int64(whole), int64(math.Round(part*1e6))*1000).UTC()
 	return nil
 }
 
