@@ -42,8 +42,33 @@ func (a *answer) Write(b []byte) (int, error) {
 func (a *answer) Unwrap() nethttp.ResponseWriter { return a.ResponseWriter }
 
 // stopKey is under which a request's context has the one that ends when the
-// server stops.
-type stopKey struct{}
+// server stops; serverKey, the server.
+type (
+	stopKey   struct{}
+	serverKey struct{}
+)
+
+// Refuse answers a request of one of the routes in [Config.Routes] with the
+// problem that err is, as the server does for its own, and counts it.
+func Refuse(w nethttp.ResponseWriter, r *nethttp.Request, err error) {
+	s, ok := r.Context().Value(serverKey{}).(*Server)
+	if !ok {
+		p := problemOf(err) // in a test, without a server
+		w.Header().Set("Content-Type", "application/problem+json")
+		writeJSON(w, p.Status, p)
+		return
+	}
+	s.refuse(w, r, err)
+}
+
+// Stopping returns a channel that is closed when the server stops: for answers
+// that have no end.
+func Stopping(r *nethttp.Request) <-chan struct{} {
+	if stop, ok := r.Context().Value(stopKey{}).(context.Context); ok {
+		return stop.Done()
+	}
+	return r.Context().Done()
+}
 
 // guard is what holds for every request: the headers, the net under panics, and
 // the refusal of what no route is to see.
@@ -52,7 +77,7 @@ func (s *Server) guard(stop context.Context, mux *nethttp.ServeMux) nethttp.Hand
 		s.active.Add(1)
 		defer s.active.Add(-1)
 		w := &answer{ResponseWriter: rw}
-		r = r.WithContext(context.WithValue(r.Context(), stopKey{}, stop))
+		r = r.WithContext(context.WithValue(context.WithValue(r.Context(), stopKey{}, stop), serverKey{}, s))
 		defer s.recover(w, r)
 		h := w.Header()
 		h.Set("Content-Security-Policy", "default-src 'self'; frame-ancestors 'none'")
@@ -133,7 +158,7 @@ func readQuery(r *nethttp.Request, names ...string) (url.Values, error) {
 	}
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return nil, fedmsg.Refuse(badQuery, "the query string is malformed")
+		return nil, fedmsg.Refuse(BadQuery, "the query string is malformed")
 	}
 	for name, list := range values {
 		if isSecret(name, list) {
@@ -142,10 +167,10 @@ func readQuery(r *nethttp.Request, names ...string) (url.Values, error) {
 	}
 	for name, list := range values {
 		if !slices.Contains(names, name) {
-			return nil, fedmsg.RefuseField(badQuery, clip(name), "parameter %q is not known here; known are %q", clip(name), names)
+			return nil, fedmsg.RefuseField(BadQuery, clip(name), "parameter %q is not known here; known are %q", clip(name), names)
 		}
 		if len(list) > 1 && name != "topic" && name != "meta" {
-			return nil, fedmsg.RefuseField(badQuery, name, "parameter %q is there %d times", name, len(list))
+			return nil, fedmsg.RefuseField(BadQuery, name, "parameter %q is there %d times", name, len(list))
 		}
 	}
 	return values, nil
@@ -171,7 +196,7 @@ func number(values url.Values, name string, otherwise, low, high uint64) (uint64
 	text := values.Get(name)
 	n, err := strconv.ParseUint(text, 10, 64)
 	if err != nil || n < low || n > high {
-		return 0, fedmsg.RefuseField(badQuery, name, "parameter %q must be a whole number from %d to %d, is %q", name, low, high, clip(text))
+		return 0, fedmsg.RefuseField(BadQuery, name, "parameter %q must be a whole number from %d to %d, is %q", name, low, high, clip(text))
 	}
 	return n, nil
 }

@@ -135,7 +135,7 @@ func (s *Server) page(ctx context.Context, after fedmsg.Seq, limit int, want []f
 // pageError says what a reader can do about an error of the log.
 func (s *Server) pageError(ctx context.Context, after fedmsg.Seq, err error) error {
 	if errors.Is(err, fedmsg.ErrInvalid) {
-		return fedmsg.RefuseField(badQuery, "after", "parameter %q: %d is beyond the end of the log", "after", after)
+		return fedmsg.RefuseField(BadQuery, "after", "parameter %q: %d is beyond the end of the log", "after", after)
 	}
 	if !errors.Is(err, fedmsg.ErrTooOld) {
 		return err

@@ -13,7 +13,8 @@ import (
 
 // Codes of problems that only this edge has.
 const (
-	badQuery         fedmsg.Reason = "bad_query"
+	// BadQuery is a parameter that is not what it should be.
+	BadQuery         fedmsg.Reason = "bad_query"
 	notFound         fedmsg.Reason = "not_found"
 	tooOld           fedmsg.Reason = "too_old"
 	methodNotAllowed fedmsg.Reason = "method_not_allowed"

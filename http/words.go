@@ -26,7 +26,7 @@ func (s *Server) meta(values url.Values) ([]string, error) {
 		}
 	}
 	if fields != nil && s.cfg.Describer == nil {
-		return nil, fedmsg.RefuseField(badQuery, "meta", "this bus has no words for messages")
+		return nil, fedmsg.RefuseField(BadQuery, "meta", "this bus has no words for messages")
 	}
 	return fields, nil
 }
