@@ -13,9 +13,10 @@ import (
 
 // The primary result codes of SQLite that we act on, from sqlite3.h.
 const (
-	codeError = 1
-	codeBusy  = 5
-	codeFull  = 13
+	codeError        = 1
+	codeBusy         = 5
+	codeFull         = 13
+	codeNotADatabase = 26
 )
 
 // A conn is one connection to the database, for one goroutine at a time. It

@@ -52,8 +52,8 @@ CREATE TABLE meta (
 ) WITHOUT ROWID;
 `
 
-// ErrNewerSchema: the log was written by a later version of this program.
-var ErrNewerSchema = errors.New("the log has a newer schema")
+// ErrNewerSchema: a later version of this program wrote the log or the archive.
+var ErrNewerSchema = errors.New("the schema is newer")
 
 // ErrDamaged: what is on disk is not what was written.
 var ErrDamaged = errors.New("the log is damaged")
@@ -85,9 +85,9 @@ func versions(c *conn) (schema, application, tables int64, err error) {
 	return found[0], found[1], found[2], nil
 }
 
-// refuseForeign looks at the file, if there is one, and refuses what is not a
-// log of this version, before anything in it is changed.
-func refuseForeign(file string) error {
+// refuseForeign looks at the file, if there is one, and refuses what is not of this
+// kind and version, before anything in it is changed. What is its name for people.
+func refuseForeign(file, what string, application, version int64) error {
 	if info, err := os.Stat(file); err != nil || info.Size() == 0 {
 		return nil // there is none; or it cannot be opened, which will be told
 	}
@@ -102,11 +102,11 @@ func refuseForeign(file string) error {
 	case app == application && found > version:
 		err = &fedmsg.HintError{
 			Err:  fmt.Errorf("%s: schema version %d, and %d is the newest known here: %w", file, found, version, ErrNewerSchema),
-			Hint: "run the newer version of fedmsg that wrote this log, or point this one to another directory",
+			Hint: "run the newer version of fedmsg that wrote this " + what + ", or point this one to another directory",
 		}
 	case (app != application || found != version) && (app != 0 || found != 0 || tables != 0):
 		err = &fedmsg.HintError{
-			Err:  fmt.Errorf("%s: application ID %#x, schema version %d: no log of fedmsg: %w", file, app, found, fedmsg.ErrInvalid),
+			Err:  fmt.Errorf("%s: application ID %#x, schema version %d: no %s of fedmsg: %w", file, app, found, what, fedmsg.ErrInvalid),
 			Hint: "point fedmsg to a directory of its own",
 		}
 	}

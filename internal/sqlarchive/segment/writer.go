@@ -1,0 +1,312 @@
+package segment
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// A Writer changes one segment, in one transaction at a time. All that is in
+// memory is changed after the commit only.
+type Writer struct {
+	*Session
+	S    *Segment
+	ids  map[Name]int64  // terms that are known, by kind and name
+	keys map[int64]int64 // the last key given, by millisecond
+	maxK int64
+
+	// Of the transaction.
+	busy  bool
+	terms map[int64]*tally
+	hours map[[3]int64]int64 // kind, hour, term
+	days  map[[3]int64]int64 // kind, day, term
+	post  [][2]int64         // term, k
+	names map[int64]Name     // of fresh topics and stamps
+}
+
+// A Name is a term by what it is called.
+type Name struct {
+	Kind int64
+	Text string
+}
+
+// A tally is what a transaction adds to a term.
+type tally struct{ n, first, last int64 }
+
+func (t *tally) add(n, k int64) {
+	if t.n == 0 && t.first == 0 && t.last == 0 {
+		t.first = k
+	}
+	t.n += n
+	t.first, t.last = min(t.first, k), max(t.last, k)
+}
+
+// maxCachedTerms bounds what a writer remembers, about 100 bytes each.
+const maxCachedTerms = 200_000
+
+// open returns the writer of a segment. The caller holds Archive.writing.
+func (s *Segment) open(ctx context.Context) (*Writer, error) {
+	if s.Writer != nil {
+		return s.Writer, nil
+	}
+	session, err := newSession(ctx, s.Tables.Write, s.spell)
+	if err != nil {
+		return nil, err
+	}
+	w := &Writer{Session: session, S: s, ids: make(map[Name]int64), keys: make(map[int64]int64)}
+	if w.maxK, err = w.Number("SELECT coalesce(max(k), -1) FROM {msg}"); err != nil {
+		return nil, errors.Join(err, w.close())
+	}
+	s.Writer = w
+	s.Hot.Store(true)
+	return w, nil
+}
+
+// Forget drops the writer: after a failure, since what it remembers may not be so,
+// or when it is not needed any more.
+func (s *Segment) Forget() error {
+	w := s.Writer
+	if w == nil {
+		return nil
+	}
+	s.Writer = nil
+	s.Hot.Store(false)
+	return w.close()
+}
+
+// groupSizes are how many rows one statement inserts: few, so that few statements
+// stay prepared.
+var groupSizes = []int{100, 10, 1}
+
+// insert inserts rows. Text ends where the values begin, group is one of them with a
+// question mark for each argument, and tail comes after the last one.
+func (w *Writer) insert(text, group, tail string, args []any, each func(rows *sql.Rows) error) error {
+	columns := strings.Count(group, "?")
+	for _, size := range groupSizes {
+		for len(args) >= size*columns {
+			statement := text + strings.Repeat(group+",", size-1) + group + tail
+			part := args[:size*columns]
+			args = args[len(part):]
+			var err error
+			if each != nil {
+				err = w.Query(statement, part, each)
+			} else {
+				err = w.Exec(statement, part...)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// A Change is what a transaction does in a segment.
+type Change struct {
+	In *Segment
+	Do func(w *Writer) error
+	// Then is called after the commit, before anybody sees what was changed.
+	Then func()
+}
+
+// Transact makes changes, each in a transaction of its own, and commits them one
+// after another with seen locked, so that who locks it to look sees all or none.
+// After a failure nothing is left of the changes from number done on.
+func Transact(ctx context.Context, seen sync.Locker, changes ...Change) (done int, err error) {
+	defer func() {
+		if err == nil {
+			return
+		}
+		for _, c := range changes[done:] {
+			if c.In.Writer != nil && c.In.Writer.busy {
+				_ = c.In.Writer.End("ROLLBACK") // by closing, if it cannot be said
+			}
+			err = errors.Join(err, c.In.Forget())
+		}
+	}()
+	for _, c := range changes {
+		if err := c.In.run(ctx, c.Do); err != nil {
+			return 0, fmt.Errorf("segment %s: %w", c.In.Month, err)
+		}
+	}
+	seen.Lock()
+	defer seen.Unlock()
+	for i, c := range changes {
+		if err := c.In.Writer.End("COMMIT"); err != nil {
+			return i, fmt.Errorf("segment %s: commit: %w", c.In.Month, err)
+		}
+		c.In.Writer.settle()
+		if c.Then != nil {
+			c.Then()
+		}
+	}
+	return len(changes), nil
+}
+
+// run begins a transaction, and does all of it but the commit.
+func (s *Segment) run(ctx context.Context, do func(w *Writer) error) error {
+	w, err := s.open(ctx)
+	if err != nil {
+		return err
+	}
+	w.terms, w.names = make(map[int64]*tally), make(map[int64]Name)
+	w.hours, w.days = make(map[[3]int64]int64), make(map[[3]int64]int64)
+	w.post = w.post[:0]
+	if err := w.Exec("{begin}"); err != nil {
+		return err
+	}
+	w.busy = true
+	if err := do(w); err != nil {
+		return err
+	}
+	return w.flush()
+}
+
+// settle makes known what was committed.
+func (w *Writer) settle() {
+	w.busy = false
+	topics, stamps := make(map[int64]string), make(map[int64]string)
+	for id, n := range w.names {
+		if n.Kind == TopicKind {
+			topics[id] = n.Text
+		} else {
+			stamps[id] = n.Text
+		}
+	}
+	w.S.learn(topics, stamps)
+	if len(w.ids) > maxCachedTerms {
+		clear(w.ids)
+	}
+	if len(w.keys) > maxCachedTerms {
+		clear(w.keys)
+	}
+	w.S.Size.Store(w.S.Tables.Size())
+}
+
+// key returns the next free key of the millisecond that begins at a key.
+func (w *Writer) key(at int64) (int64, error) {
+	last, known := w.keys[at]
+	switch {
+	case known:
+	case at > w.maxK:
+		last = at - 1
+	default:
+		last = at - 1
+		err := w.Query("SELECT max(k) FROM {msg} WHERE k >= ? AND k < ?", []any{at, at + 1<<SerialBits}, func(rows *sql.Rows) error {
+			var found sql.NullInt64
+			err := rows.Scan(&found)
+			if found.Valid {
+				last = found.Int64
+			}
+			return err
+		})
+		if err != nil {
+			return 0, err
+		}
+	}
+	w.keys[at] = last + 1
+	w.maxK = max(w.maxK, last+1)
+	return last + 1, nil
+}
+
+// intern gives numbers to terms that have none yet.
+func (w *Writer) intern(wanted map[Name]struct{}) error {
+	if len(wanted) == 0 {
+		return nil
+	}
+	ordered := make([]Name, 0, len(wanted))
+	for n := range wanted {
+		ordered = append(ordered, n)
+	}
+	slices.SortFunc(ordered, func(a, b Name) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Text, b.Text)) })
+	args := make([]any, 0, 2*len(ordered))
+	for _, n := range ordered {
+		args = append(args, n.Kind, n.Text)
+	}
+	// Setting the kind to what it is makes a row that is there be returned, too.
+	return w.insert("INSERT INTO {term} (kind, name, n, first, last) VALUES ", "(?,?,0,0,0)",
+		" ON CONFLICT (kind, name) DO UPDATE SET kind = excluded.kind RETURNING id, kind, name", args, func(rows *sql.Rows) error {
+			var id int64
+			var n Name
+			err := rows.Scan(&id, &n.Kind, &n.Text)
+			w.ids[n] = id
+			if n.Kind == TopicKind || n.Kind == StampKind {
+				w.names[id] = n
+			}
+			return err
+		})
+}
+
+// count notes that n messages more (or less) at k have a term.
+func (w *Writer) count(kind, id, k, n int64) {
+	t := w.terms[id]
+	if t == nil {
+		t = new(tally)
+		w.terms[id] = t
+	}
+	t.add(n, k)
+	if kind == StampKind {
+		return
+	}
+	w.days[[3]int64{kind, dayOf(k), id}] += n
+	if kind <= CategoryKind {
+		w.hours[[3]int64{kind, hourOf(k), id}] += n
+	}
+}
+
+// flush writes the postings and counts of the transaction.
+func (w *Writer) flush() error {
+	slices.SortFunc(w.post, func(a, b [2]int64) int { return slices.Compare(a[:], b[:]) })
+	args := make([]any, 0, 2*len(w.post))
+	for _, p := range w.post {
+		args = append(args, p[0], p[1])
+	}
+	if err := w.insert("INSERT INTO {post} (term, k) VALUES ", "(?,?)", "", args, nil); err != nil {
+		return err
+	}
+	if err := w.roll("{roll_hour}", "hour", w.hours); err != nil {
+		return err
+	}
+	if err := w.roll("{roll_day}", "day", w.days); err != nil {
+		return err
+	}
+	args = args[:0]
+	for _, id := range slices.Sorted(maps.Keys(w.terms)) {
+		t := w.terms[id]
+		args = append(args, id, t.n, t.first, t.last)
+	}
+	return w.insert("INSERT INTO {term} AS t (id, kind, name, n, first, last) VALUES ", "(?,0,'',?,?,?)",
+		` ON CONFLICT (id) DO UPDATE SET n = t.n + excluded.n,
+			first = CASE WHEN t.n = 0 THEN excluded.first ELSE {least}(t.first, excluded.first) END,
+			last = CASE WHEN t.n = 0 THEN excluded.last ELSE {greatest}(t.last, excluded.last) END`, args, nil)
+}
+
+// roll adds to a rollup.
+func (w *Writer) roll(table, step string, by map[[3]int64]int64) error {
+	args := make([]any, 0, 4*len(by))
+	for _, key := range slices.SortedFunc(maps.Keys(by), func(a, b [3]int64) int { return slices.Compare(a[:], b[:]) }) {
+		args = append(args, key[0], key[1], key[2], by[key])
+	}
+	return w.insert("INSERT INTO "+table+" AS r (kind, "+step+", term, n) VALUES ", "(?,?,?,?)",
+		" ON CONFLICT (kind, "+step+", term) DO UPDATE SET n = r.n + excluded.n", args, nil)
+}
+
+// set stores what a segment says of itself.
+func (w *Writer) set(name, value string) error {
+	return w.Exec("INSERT INTO {meta} (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", name, value)
+}
+
+// SetPlace stores how far the log of an epoch was stored.
+func (w *Writer) SetPlace(key string, epoch int64, word string, place int64) error {
+	if err := w.set(fmt.Sprintf("epoch.%d", epoch), word); err != nil {
+		return err
+	}
+	return w.set(fmt.Sprintf("%s.%d", key, epoch), strconv.FormatInt(place, 10))
+}
