@@ -53,6 +53,10 @@ type Config struct {
 	// they answer passes the same guard as all else.
 	Routes []func(*nethttp.ServeMux)
 
+	// Front answers GET / to whoever does not ask for JSON alone. Default: all get
+	// the list of what is here, as JSON.
+	Front nethttp.Handler
+
 	// Search answers GET /api/v1/messages if it is asked for more than a part of
 	// the log: with a parameter beside after, limit, topic and meta. Default: such
 	// parameters are refused.

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	nethttp "net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -174,8 +175,15 @@ func (s *Server) adminRoutes() *nethttp.ServeMux {
 	return mux
 }
 
-// index says what is here to whoever looks.
-func (s *Server) index(w nethttp.ResponseWriter, _ *nethttp.Request) {
+// index says what is here to whoever looks: people get the front page, if there is
+// one, programs that ask for JSON a list.
+func (s *Server) index(w nethttp.ResponseWriter, r *nethttp.Request) {
+	w.Header().Set("Vary", "Accept")
+	accept := strings.Join(r.Header.Values("Accept"), ",")
+	if s.cfg.Front != nil && (strings.Contains(accept, "text/html") || !strings.Contains(accept, "application/json")) {
+		s.cfg.Front.ServeHTTP(w, r)
+		return
+	}
 	writeJSON(w, nethttp.StatusOK, map[string]string{
 		"what":     "a fedmsg bus",
 		"publish":  "/api/v1/publish",
