@@ -62,6 +62,10 @@ type Config struct {
 	// parameters are refused.
 	Search nethttp.Handler
 
+	// Older finds a message by its ID that the log keeps no longer. Default: it is not
+	// found.
+	Older fedmsg.Finder
+
 	// Describer finds the words that readers ask for with meta. Default: nobody
 	// gets any.
 	Describer fedmsg.Describer

@@ -30,6 +30,13 @@ func parseEventID(text string) (id eventID, ok bool) {
 	return eventID{epoch, fedmsg.Seq(seq)}, true
 }
 
+// ParseEventID reads the ID of an event: the epoch of a log and a place in it. ok is
+// false for anything else.
+func ParseEventID(text string) (epoch string, seq fedmsg.Seq, ok bool) {
+	id, ok := parseEventID(text)
+	return id.epoch, id.seq, ok
+}
+
 // A GapReason says why a stream does not go on where its reader was.
 type GapReason string
 

@@ -2,31 +2,21 @@ package http
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"math"
-	"math/rand/v2"
-	"net"
 	nethttp "net/http"
 	"os"
 	"strconv"
-	"sync"
 	"sync/atomic"
-	"time"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/http/limit"
+	"github.com/fedora-infra/fedmsg-go/http/sse"
 )
 
-const (
-	// maxLastEventID is far beyond any that we make, in bytes.
-	maxLastEventID = 256
-	// streamBuffer is how much the kernel may hold for a reader that does not
-	// read, in bytes, so that it is noticed soon.
-	streamBuffer = 128 << 10
-	// byeTimeout is how long a stream may take to hear that the server stops.
-	byeTimeout = time.Second
-)
+// maxLastEventID is far beyond any that we make, in bytes.
+const maxLastEventID = 256
 
 // request is what a reader of events asks for.
 type request struct {
@@ -91,7 +81,7 @@ func (s *Server) stream(w nethttp.ResponseWriter, r *nethttp.Request) {
 		if err != nil {
 			return nil, err
 		}
-		return s.streams.take(c.addr)
+		return s.streams.Take(c.addr)
 	}()
 	if err != nil {
 		s.refuse(w, r, err)
@@ -111,7 +101,7 @@ func (s *Server) stream(w nethttp.ResponseWriter, r *nethttp.Request) {
 	}
 	if err := s.follow(w, r, q, state); errors.Is(err, os.ErrDeadlineExceeded) && !s.ending.Load() {
 		s.slow.Add(1, edge)
-		s.logger.InfoContext(r.Context(), "reader cut: it does not read", "addr", peer(r))
+		s.logger.InfoContext(r.Context(), "reader cut: it does not read", "addr", limit.Peer(r))
 	}
 }
 
@@ -120,22 +110,21 @@ func (s *Server) stream(w nethttp.ResponseWriter, r *nethttp.Request) {
 func (s *Server) follow(w nethttp.ResponseWriter, r *nethttp.Request, q request, state fedmsg.LogState) error {
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
-	limitBuffer(r)
-	st := newStream(w, s.cfg, cancel)
-	defer st.close()
+	st := sse.New(w, r, s.cfg.Limits.WriteTimeout, s.cfg.Heartbeat, cancel)
+	defer st.Close()
 	if stop, ok := r.Context().Value(stopKey{}).(context.Context); ok {
 		defer context.AfterFunc(stop, func() {
-			st.hurry()
+			st.Hurry()
 			cancel(errStopping)
 		})()
 	}
 
-	hello := "retry: " + retryHint() + "\n: epoch " + state.Epoch + " last " + strconv.FormatUint(uint64(state.Last), 10) + "\n\n"
+	hello := "retry: " + sse.RetryHint() + "\n: epoch " + state.Epoch + " last " + strconv.FormatUint(uint64(state.Last), 10) + "\n\n"
 	after, missing := q.start(state)
-	err := st.write([]byte(hello))
+	err := st.Write([]byte(hello))
 	for err == nil {
 		if missing != "" {
-			err = st.write(gapEvent(state, after, missing))
+			err = st.Write(gapEvent(state, after, missing))
 		}
 		if err == nil {
 			after, err = s.pass(ctx, st, state.Epoch, after, q)
@@ -148,7 +137,7 @@ func (s *Server) follow(w nethttp.ResponseWriter, r *nethttp.Request, q request,
 		}
 	}
 	if cause := context.Cause(ctx); errors.Is(cause, errStopping) {
-		return st.write([]byte("retry: " + retryHint() + "\n\n"))
+		return st.Write([]byte("retry: " + sse.RetryHint() + "\n\n"))
 	} else if errors.Is(err, context.Canceled) {
 		return cause // the heartbeat's error, perhaps
 	}
@@ -157,12 +146,12 @@ func (s *Server) follow(w nethttp.ResponseWriter, r *nethttp.Request, q request,
 
 // pass writes what the log has after a place, until there is an error. It
 // returns how far it came.
-func (s *Server) pass(ctx context.Context, st *stream, epoch string, after fedmsg.Seq, q request) (fedmsg.Seq, error) {
+func (s *Server) pass(ctx context.Context, st *sse.Stream, epoch string, after fedmsg.Seq, q request) (fedmsg.Seq, error) {
 	for batch, err := range s.bus.Read(ctx, after, q.want...) {
 		if err != nil {
 			return after, err
 		}
-		if err := st.writeAll(func(yield func([]byte) bool) {
+		if err := st.WriteAll(func(yield func([]byte) bool) {
 			for _, e := range batch {
 				if !yield(s.event(ctx, epoch, e, q.meta)) {
 					return
@@ -173,16 +162,12 @@ func (s *Server) pass(ctx context.Context, st *stream, epoch string, after fedms
 		}
 		after = batch[len(batch)-1].Seq
 		s.delivered.Add(uint64(len(batch)), "sse")
-		if err := st.pause(ctx, s.streams.taken()); err != nil {
+		if err := st.Pause(ctx, s.streams.Taken()); err != nil {
 			return after, err
 		}
 	}
 	return after, context.Cause(ctx)
 }
-
-// retryHint is how long a reader may wait before it comes back, in milliseconds:
-// not all at once.
-func retryHint() string { return strconv.Itoa(500 + rand.IntN(1500)) }
 
 func gapEvent(state fedmsg.LogState, after fedmsg.Seq, reason GapReason) []byte {
 	data, err := json.Marshal(Gap{reason, state.First, state.Last, after})
@@ -190,17 +175,6 @@ func gapEvent(state fedmsg.LogState, after fedmsg.Seq, reason GapReason) []byte 
 		panic(err) // cannot be: our own struct
 	}
 	return []byte("id: " + eventID{state.Epoch, after}.String() + "\nevent: gap\ndata: " + string(data) + "\n\n")
-}
-
-// limitBuffer bounds what the kernel keeps for a reader that does not read.
-func limitBuffer(r *nethttp.Request) {
-	conn, _ := r.Context().Value(connKey{}).(net.Conn)
-	if t, ok := conn.(*tls.Conn); ok {
-		conn = t.NetConn()
-	}
-	if t, ok := conn.(*net.TCPConn); ok {
-		_ = t.SetWriteBuffer(streamBuffer) // else it is noticed later, that is all
-	}
 }
 
 // A renderer makes the text of events, once for all readers that are near the
@@ -226,7 +200,7 @@ func (r *renderer) event(epoch string, e fedmsg.Entry) []byte {
 	if have := slot.Load(); have != nil && have.seq == e.Seq {
 		return have.text
 	}
-	text := append(appendElement(eventHead(epoch, e), e), "\n\n"...)
+	text := append(AppendElement(eventHead(epoch, e), e), "\n\n"...)
 	if len(text) <= renderedBytes {
 		slot.Store(&rendered{e.Seq, text})
 	}
@@ -245,113 +219,5 @@ func (s *Server) event(ctx context.Context, epoch string, e fedmsg.Entry, meta [
 	if meta == nil {
 		return s.events.event(epoch, e)
 	}
-	return append(s.appendWords(ctx, appendElement(eventHead(epoch, e), e), e, meta), "\n\n"...)
-}
-
-// A stream writes to one reader, and gives it a sign of life when there is
-// nothing to write.
-type stream struct {
-	w       nethttp.ResponseWriter
-	control *nethttp.ResponseController
-	timeout time.Duration // to write
-	beat    time.Duration
-	fail    context.CancelCauseFunc
-	hurried atomic.Bool
-
-	mu     sync.Mutex
-	set    time.Time // when the write deadline was set
-	timer  *time.Timer
-	closed bool
-}
-
-func newStream(w nethttp.ResponseWriter, cfg Config, fail context.CancelCauseFunc) *stream {
-	st := &stream{
-		w: w, control: nethttp.NewResponseController(w), fail: fail,
-		timeout: cfg.Limits.WriteTimeout, beat: cfg.Heartbeat,
-	}
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	st.timer = time.AfterFunc(st.beat, st.heartbeat)
-	return st
-}
-
-// heartbeat writes a comment, so that proxies and the reader know that the
-// connection lives.
-func (st *stream) heartbeat() {
-	if err := st.write([]byte(": hb\n\n")); err != nil {
-		st.fail(err)
-	}
-}
-
-// close ends the heartbeat. Nothing is written afterwards.
-func (st *stream) close() {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	st.closed = true
-	st.timer.Stop()
-}
-
-func (st *stream) write(text []byte) error {
-	return st.writeAll(func(yield func([]byte) bool) { yield(text) })
-}
-
-// writeAll writes texts and flushes them together. It fails with
-// [os.ErrDeadlineExceeded] if the reader does not read.
-func (st *stream) writeAll(texts func(yield func([]byte) bool)) error {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	if st.closed {
-		return context.Canceled
-	}
-	for text := range texts {
-		if err := st.allow(); err != nil {
-			return err
-		}
-		if _, err := st.w.Write(text); err != nil {
-			return err
-		}
-	}
-	if err := st.allow(); err != nil {
-		return err
-	}
-	if err := st.control.Flush(); err != nil {
-		return err
-	}
-	st.timer.Reset(st.beat)
-	return nil
-}
-
-// allow gives the next write its time, give or take a quarter. st.mu is held.
-func (st *stream) allow() error {
-	now := time.Now()
-	if now.Sub(st.set) < st.timeout/4 || st.hurried.Load() {
-		return nil
-	}
-	st.set = now
-	return st.control.SetWriteDeadline(now.Add(st.timeout))
-}
-
-// hurry gives all that is still to be written byeTimeout, a write that waits
-// already too.
-func (st *stream) hurry() {
-	st.hurried.Store(true)
-	_ = st.control.SetWriteDeadline(time.Now().Add(byeTimeout)) // it can
-}
-
-// pause waits a moment after a flush if there are many streams, so that each
-// gets several messages with one write: a millisecond for every hundred, at most
-// twenty.
-func (st *stream) pause(ctx context.Context, streams int) error {
-	wait := min(time.Duration(streams/100)*time.Millisecond, 20*time.Millisecond)
-	if wait == 0 {
-		return nil
-	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return append(s.appendWords(ctx, AppendElement(eventHead(epoch, e), e), e, meta), "\n\n"...)
 }

@@ -150,12 +150,9 @@ func (s *Server) recover(w *answer, r *nethttp.Request) {
 	s.refuse(w, r, errors.New("panic"))
 }
 
-// readQuery returns a request's parameters, if it has none but the named. Only
-// topic may be there more than once.
-func readQuery(r *nethttp.Request, names ...string) (url.Values, error) {
-	if r.URL.RawQuery == "" {
-		return nil, nil
-	}
+// Parameters returns what stands behind the question mark. The error is a refusal of
+// what cannot be read, and of tokens.
+func Parameters(r *nethttp.Request) (url.Values, error) {
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return nil, fedmsg.Refuse(BadQuery, "the query string is malformed")
@@ -164,6 +161,16 @@ func readQuery(r *nethttp.Request, names ...string) (url.Values, error) {
 		if isSecret(name, list) {
 			return nil, fedmsg.Refuse(fedmsg.Unauthenticated, "a token does not belong in an address, where logs keep it: send it in the header Authorization, as Bearer; and revoke this one")
 		}
+	}
+	return values, nil
+}
+
+// readQuery returns a request's parameters, if it has none but the named. Only
+// topic and meta may be there more than once.
+func readQuery(r *nethttp.Request, names ...string) (url.Values, error) {
+	values, err := Parameters(r)
+	if err != nil {
+		return nil, err
 	}
 	for name, list := range values {
 		if !slices.Contains(names, name) {

@@ -12,6 +12,7 @@ import (
 	"unicode"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/http/limit"
 )
 
 // A caller is who sent a request, as far as the server knows.
@@ -27,7 +28,7 @@ type caller struct {
 // identify finds out who sent r. The error is a refusal of what r gives as
 // proof; giving none is no error.
 func (s *Server) identify(r *nethttp.Request) (caller, error) {
-	c := caller{addr: peer(r)}
+	c := caller{addr: limit.Peer(r)}
 	if auth := r.Header.Get("Authorization"); auth != "" {
 		scheme, secret, _ := strings.Cut(auth, " ")
 		if !strings.EqualFold(scheme, "Bearer") || s.cfg.Tokens == nil {
@@ -54,15 +55,6 @@ func (s *Server) identify(r *nethttp.Request) (caller, error) {
 		c.anonymous = none
 	}
 	return c, nil
-}
-
-// peer returns the address that a request came from.
-func peer(r *nethttp.Request) netip.Addr {
-	addr, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return addr.Addr().Unmap().WithZone("")
 }
 
 // isDirect reports whether a request from loopback was made for this server: not
@@ -140,12 +132,12 @@ func (s *Server) throttle(w nethttp.ResponseWriter, c caller) error {
 		if c.addr.IsLoopback() {
 			return nil // it is this machine's own, and the log holds it back
 		}
-		key = network(c.addr).String()
+		key = limit.Network(c.addr).String()
 	}
-	wait := s.rates.take(key)
+	wait := s.rates.Take(key)
 	if wait == 0 {
 		return nil
 	}
-	w.Header().Set("Retry-After", seconds(wait))
-	return fedmsg.Refuse(fedmsg.RateLimited, "more than %g messages a second; try again in %s s", s.cfg.Limits.PublishRate, seconds(wait))
+	w.Header().Set("Retry-After", limit.Seconds(wait))
+	return fedmsg.Refuse(fedmsg.RateLimited, "more than %g messages a second; try again in %s s", s.cfg.Limits.PublishRate, limit.Seconds(wait))
 }

@@ -24,9 +24,9 @@ const (
 	maxSteps = 64
 )
 
-// appendElement appends an entry as JSON, in one line of ASCII but for a name in
+// AppendElement appends an entry as JSON, in one line of ASCII but for a name in
 // verified.
-func appendElement(dst []byte, e fedmsg.Entry) []byte {
+func AppendElement(dst []byte, e fedmsg.Entry) []byte {
 	dst = append(dst, `{"seq":`...)
 	dst = strconv.AppendUint(dst, uint64(e.Seq), 10)
 	dst = append(dst, `,"at":"`...)
@@ -111,7 +111,7 @@ func (s *Server) page(ctx context.Context, after fedmsg.Seq, limit int, want []f
 			if found > 0 {
 				body = append(body, ',')
 			}
-			body = s.appendWords(ctx, appendElement(body, e), e, meta)
+			body = s.appendWords(ctx, AppendElement(body, e), e, meta)
 			found++
 			if len(body) > pageBytes {
 				next = e.Seq
@@ -166,14 +166,18 @@ func (s *Server) message(w nethttp.ResponseWriter, r *nethttp.Request) {
 		if fedmsg.ValidateID(id) != nil {
 			return fedmsg.Entry{}, fedmsg.ErrNotFound
 		}
-		return s.bus.Find(r.Context(), id)
+		e, err := s.bus.Find(r.Context(), id)
+		if s.cfg.Older != nil && errors.Is(err, fedmsg.ErrNotFound) {
+			return s.cfg.Older.Find(r.Context(), id)
+		}
+		return e, err
 	}()
 	if err != nil {
 		s.refuse(w, r, err)
 		return
 	}
 	s.delivered.Add(1, edge)
-	writeBytes(w, append(s.appendWords(r.Context(), appendElement(nil, e), e, fields), '\n'))
+	writeBytes(w, append(s.appendWords(r.Context(), AppendElement(nil, e), e, fields), '\n'))
 }
 
 // writeBytes answers with JSON that is made already.

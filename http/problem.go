@@ -9,6 +9,7 @@ import (
 	"time"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/query"
 )
 
 // Codes of problems that only this edge has.
@@ -57,6 +58,12 @@ type problem struct {
 	Field  string        `json:"field,omitempty"`
 	// First is the oldest place that the log keeps, with the code too_old.
 	First fedmsg.Seq `json:"first,omitempty"`
+	// Line is what was read of a query, Position and Length, in bytes, what is wrong
+	// in it; Length is 0 where something is missing. Hint says what to do.
+	Line     string `json:"line,omitempty"`
+	Position *int   `json:"position,omitempty"`
+	Length   *int   `json:"length,omitempty"`
+	Hint     string `json:"hint,omitempty"`
 }
 
 // A trimmed error says that the log no longer keeps what was asked for.
@@ -72,7 +79,10 @@ func (e trimmed) Unwrap() error { return fedmsg.ErrTooOld }
 func problemOf(err error) problem {
 	p := problem{Type: "about:blank", Detail: err.Error()}
 	if r, ok := errors.AsType[*fedmsg.Refusal](err); ok {
-		p.Code, p.Field, p.Detail = r.Reason, r.Field, r.Detail
+		p.Code, p.Field, p.Detail, p.Hint = r.Reason, r.Field, r.Detail, fedmsg.Hint(err)
+	} else if wrong, ok := errors.AsType[*query.Error](err); ok {
+		p.Code, p.Field, p.Detail, p.Hint = BadQuery, clip(wrong.Param), wrong.Error(), wrong.Hint
+		p.Line, p.Position, p.Length = wrong.Line, &wrong.Pos, &wrong.Len
 	} else if old, ok := errors.AsType[trimmed](err); ok {
 		p.Code, p.First = tooOld, old.first
 	} else if errors.Is(err, fedmsg.ErrTooOld) {

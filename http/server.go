@@ -14,6 +14,8 @@ import (
 	"time"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/http/limit"
+	"github.com/fedora-infra/fedmsg-go/http/sse"
 )
 
 // edge is the name of this edge in metrics and in [fedmsg.Origin].
@@ -43,8 +45,8 @@ type Server struct {
 	mux     *nethttp.ServeMux
 	metrics nethttp.Handler
 	cross   *nethttp.CrossOriginProtection
-	rates   *rates
-	streams *places
+	rates   *limit.Rates
+	streams *limit.Places
 	events  renderer
 	words   phrasebook
 	sent    atomic.Int64 // messages made here
@@ -71,8 +73,8 @@ func Listen(cfg Config, b bus, meter fedmsg.Meter, logger *slog.Logger) (*Server
 		cfg: cfg, bus: b, logger: logger.With("edge", edge),
 		cross:     nethttp.NewCrossOriginProtection(),
 		words:     phrasebook{describer: cfg.Describer},
-		rates:     newRates(cfg.Limits.PublishRate, cfg.Limits.PublishBurst),
-		streams:   newPlaces(cfg.Limits.Streams, cfg.Limits.StreamsPerAddr),
+		rates:     limit.NewRates(cfg.Limits.PublishRate, cfg.Limits.PublishBurst),
+		streams:   limit.NewPlaces(cfg.Limits.Streams, cfg.Limits.StreamsPerAddr, "streams"),
 		received:  fedmsg.NewCounters("messages_received_total", "edge"),
 		rejected:  fedmsg.NewCounters("messages_rejected_total", "edge", "reason"),
 		delivered: fedmsg.NewCounters("messages_delivered_total", "edge"),
@@ -256,13 +258,10 @@ func (s *Server) server(ctx context.Context, h nethttp.Handler) *nethttp.Server 
 		MaxHeaderBytes:    s.cfg.Limits.Header,
 		Protocols:         &protocols,
 		BaseContext:       func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
-		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
+		ConnContext:       sse.WithConn,
 		ErrorLog:          slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
 	}
 }
-
-// connKey is under which a request's context has its connection.
-type connKey struct{}
 
 // Samples yields what the server has counted.
 func (s *Server) Samples() iter.Seq[fedmsg.Sample] {
@@ -272,6 +271,6 @@ func (s *Server) Samples() iter.Seq[fedmsg.Sample] {
 				return
 			}
 		}
-		yield(fedmsg.Sample{Name: "clients", Labels: []string{"edge", "sse"}, Value: float64(s.streams.taken())})
+		yield(fedmsg.Sample{Name: "clients", Labels: []string{"edge", "sse"}, Value: float64(s.streams.Taken())})
 	}
 }
