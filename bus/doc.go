@@ -9,7 +9,8 @@
 // come from where it came, and appends it. A [Window] is a log that can be
 // followed: it keeps the newest entries in memory, so that all readers near the
 // end share them, and reads the log itself for those who are behind. A [Pump]
-// feeds one sink from its own cursor, at the sink's pace. [Run] starts and stops
+// feeds one sink from its own cursor, at the sink's pace. A [Tiered] log has an
+// archive behind it for who reads further back. [Run] starts and stops
 // everything in stages.
 //
 // The package may change; only fedmsg, client and x509 are under the

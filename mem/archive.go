@@ -113,6 +113,16 @@ func (a *Archive) Find(ctx context.Context, id string) (fedmsg.Entry, error) {
 	return k.Entry, nil
 }
 
+// Last returns the newest place in the log that it has.
+func (a *Archive) Last() fedmsg.Seq {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	if len(a.bySeq) == 0 {
+		return 0
+	}
+	return a.bySeq[len(a.bySeq)-1].Seq
+}
+
 // Read follows the archive. See [fedmsg.Reader]. Entries without a place in the
 // log do not occur in it.
 func (a *Archive) Read(ctx context.Context, after fedmsg.Seq, want ...fedmsg.Pattern) iter.Seq2[[]fedmsg.Entry, error] {
