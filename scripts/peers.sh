@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests want as the other side: libzmq with its Python binding,
-# a C compiler, tools to make faults with. Debian; as root; again and again
+# a C compiler, tools to make faults with, readers of feeds, a browser. Debian; as root; again and again
 # without harm. The program itself needs none of it.
 set -euo pipefail
 packages=(
@@ -9,6 +9,8 @@ packages=(
 	strace                        # failing system calls
 	e2fsprogs util-linux          # power cuts on a loop-mounted file system
 	openssl curl                  # certificates and requests not made by us
+	libxml2-utils newsboat sfeed  # readers of feeds
+	chromium                      # pages, as people see them
 )
 missing=()
 for p in "${packages[@]}"; do
