@@ -117,13 +117,14 @@ var archiveDialect = &segment.Dialect{
 	Text: segment.TextIndex{
 		// The words are made by package body; this tokenizer leaves them as they are,
 		// since to it all that is not ASCII is a letter.
-		Create: `CREATE VIRTUAL TABLE ft USING fts5(t, content='', detail=none, columnsize=0, tokenize='ascii')`,
+		Create: []string{`CREATE VIRTUAL TABLE ft USING fts5(t, content='', detail=none, columnsize=0, tokenize='ascii')`,
+			"INSERT INTO ft (ft, rank) VALUES ('automerge', 8)", "INSERT INTO ft (ft, rank) VALUES ('hashsize', 4194304)"},
 		Insert: "INSERT INTO ft (rowid, t) VALUES ", Group: "(?,?)",
 		Newest: "SELECT rowid FROM ft WHERE ft MATCH ? AND rowid >= ? AND rowid <= ? ORDER BY rowid DESC LIMIT ?",
 		Oldest: "SELECT rowid FROM ft WHERE ft MATCH ? AND rowid >= ? AND rowid <= ? ORDER BY rowid LIMIT ?",
 		Match:  func(words []string) string { return `"` + strings.Join(words, `" "`) + `"` },
 	},
-	Check: []string{"PRAGMA integrity_check(1)", "INSERT INTO ft (ft) VALUES ('integrity-check') RETURNING 'ok'"},
+	Check: []string{"PRAGMA integrity_check(1)"}, // which asks the text index, too
 	Tidy:  []string{"INSERT INTO ft (ft) VALUES ('optimize')", "VACUUM"},
 }
 

@@ -1,6 +1,6 @@
 // Package sqlarchive is an archive in a database that speaks SQL. What databases
-// do differently stands in a [segment.Dialect] and a [segment.Store]; the rest is here once, so
-// that all archives find the same.
+// do differently stands in a [segment.Dialect] and a [segment.Store]; the rest is
+// here once, so that all archives find the same.
 //
 // # Segments
 //
@@ -11,8 +11,8 @@
 //
 // # Keys
 //
-// What is sorted is sorted by the time key k : messages, the posting
-// list of each term, the text index. So a page is the end of a list, the next page
+// What is sorted is sorted by the time key: messages, the posting list of each
+// term, the text index. So a page is the end of a list, the next page
 // begins where the last one ended, and nothing is counted or skipped to find it.
 //
 // # Promises
@@ -75,10 +75,11 @@ type Archive struct {
 	closed   bool
 	news     chan struct{} // closed when there is something new
 
-	writing sync.Mutex   // held by who changes something
-	commits sync.RWMutex // held while what is seen changes
-	last    atomic.Int64 // place up to which all is stored
-	floor   atomic.Int64 // place up to which something was removed
+	writing  sync.Mutex   // held by who changes something
+	commits  sync.RWMutex // held while what is seen changes
+	revising sync.Mutex   // held by who finds words anew
+	last     atomic.Int64 // place up to which all is stored
+	floor    atomic.Int64 // place up to which something was removed
 
 	ingest     *fedmsg.Histogram
 	stored     atomic.Uint64

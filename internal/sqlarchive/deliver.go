@@ -179,8 +179,10 @@ func (a *Archive) sift(ctx context.Context, w *segment.Writer, drafts []*segment
 	for _, d := range drafts {
 		for _, r := range old[d.UID] {
 			m, err := w.S.Codec.Decode(r.Enc, r.Body)
-			if err != nil {
-				return err
+			if err != nil { // by 64 bits of its hash it is the same ID; to fail would hold up all that follows
+				a.logger.ErrorContext(ctx, "a message in the archive cannot be read", "entry", d.Entry, "month", w.S.Month, "err", err)
+				d.Known = true
+				continue
 			}
 			if m.ID != d.Entry.Message.ID {
 				continue

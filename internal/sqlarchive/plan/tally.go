@@ -83,20 +83,30 @@ func (t *Tallying) rolled(p segment.Part, c *condition, unit, from, to int64) er
 	}
 	kind := cmp.Or(t.Kind, c.kind, segment.CategoryKind)
 	first, last := from>>segment.SerialBits/unit, to>>segment.SerialBits/unit-1
-	text := "SELECT " + step + ", term, n FROM " + table + " WHERE kind = ? AND " + step + " >= ? AND " + step + " <= ?"
+	// What need not be told apart the database adds up.
+	columns, group := step+", term, n", ""
+	switch {
+	case t.Kind == 0:
+		columns, group = step+", 0, sum(n)", " GROUP BY "+step
+	case t.Step == 0:
+		columns, group = "0, term, sum(n)", " GROUP BY term"
+	}
+	text := "SELECT " + columns + " FROM " + table + " WHERE kind = ? AND " + step + " >= ? AND " + step + " <= ?"
 	args := []any{kind, first, last}
 	switch {
+	case c.isConstant() && t.Step == 0 && from == p.From && to == p.To: // all that there is
+		text, args, group = "SELECT 0, CASE WHEN ? = 0 THEN 0 ELSE id END, n FROM {term} WHERE kind = ? AND n > 0", []any{t.Kind, kind}, ""
 	case c.isConstant():
 	case len(c.terms) == 1: // a look for each step is less than all terms of all steps
 		text = "WITH RECURSIVE steps(s) AS (SELECT ? UNION ALL SELECT s + 1 FROM steps WHERE s < ?)" +
 			" SELECT r." + step + ", r.term, r.n FROM steps CROSS JOIN " + table + " r WHERE r.kind = ? AND r." + step + " = s AND r.term = ?"
-		args = []any{first, last, kind, c.terms[0]}
+		args, group = []any{first, last, kind, c.terms[0]}, ""
 	default:
 		text += " AND term IN (" + segment.Marks(segment.Padded(len(c.terms)), 1) + ")"
 		args = append(args, segment.Pad(c.terms)...)
 	}
 	found := make(counted)
-	err := p.Query(text, args, func(rows *sql.Rows) error {
+	err := p.Query(text+group, args, func(rows *sql.Rows) error {
 		var at, term, n int64
 		err := rows.Scan(&at, &term, &n)
 		if t.Kind == 0 {

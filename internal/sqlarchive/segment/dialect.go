@@ -32,7 +32,8 @@ type Dialect struct {
 	Words map[string]string
 	// Text are the statements of the text index.
 	Text TextIndex
-	// Check are statements whose first column is "ok", if the segment is sound.
+	// Check are statements for who reads whose first column is "ok", if the segment is
+	// sound.
 	Check []string
 	// Tidy are statements that make a segment small which will not grow any more.
 	Tidy []string
@@ -41,7 +42,7 @@ type Dialect struct {
 // TextIndex are the statements of an index that finds keys by words.
 type TextIndex struct {
 	// Create makes it.
-	Create string
+	Create []string
 	// Insert begins to insert keys and words joined by blanks, of which each pair is
 	// spelled as Group.
 	Insert, Group string

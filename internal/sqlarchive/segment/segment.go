@@ -89,7 +89,7 @@ func (s *Segment) create(ctx context.Context) (err error) {
 			err = errors.Join(err, tx.Rollback())
 		}
 	}()
-	for _, text := range append(slices.Clone(schema), s.Dialect.Text.Create) {
+	for _, text := range slices.Concat(schema, s.Dialect.Text.Create) {
 		if _, err := tx.ExecContext(ctx, s.spell(text)); err != nil {
 			return fmt.Errorf("make tables: %w", err)
 		}
@@ -189,6 +189,17 @@ func (s *Segment) Close() error {
 	}
 	s.idle = nil
 	return errors.Join(append(errs, s.Tables.Close())...)
+}
+
+// Tidy makes the segment small. Nobody else may write to it meanwhile, or waits.
+func (s *Segment) Tidy(ctx context.Context) error {
+	for _, text := range s.Dialect.Tidy {
+		if _, err := s.Tables.Write.ExecContext(ctx, s.spell(text)); err != nil {
+			return err
+		}
+	}
+	s.Size.Store(s.Tables.Size())
+	return nil
 }
 
 // Names returns the IDs and names of topics or stamps that are wanted.

@@ -29,6 +29,8 @@ type Writer struct {
 	days  map[[3]int64]int64 // kind, day, term
 	post  [][2]int64         // term, k
 	names map[int64]Name     // of fresh topics and stamps
+	// shrunk are terms that messages were taken from.
+	shrunk map[int64]bool
 }
 
 // A Name is a term by what it is called.
@@ -158,7 +160,7 @@ func (s *Segment) run(ctx context.Context, do func(w *Writer) error) error {
 	}
 	w.terms, w.names = make(map[int64]*tally), make(map[int64]Name)
 	w.hours, w.days = make(map[[3]int64]int64), make(map[[3]int64]int64)
-	w.post = w.post[:0]
+	w.post, w.shrunk = w.post[:0], make(map[int64]bool)
 	if err := w.Exec("{begin}"); err != nil {
 		return err
 	}
@@ -282,10 +284,14 @@ func (w *Writer) flush() error {
 		t := w.terms[id]
 		args = append(args, id, t.n, t.first, t.last)
 	}
-	return w.insert("INSERT INTO {term} AS t (id, kind, name, n, first, last) VALUES ", "(?,0,'',?,?,?)",
+	err := w.insert("INSERT INTO {term} AS t (id, kind, name, n, first, last) VALUES ", "(?,0,'',?,?,?)",
 		` ON CONFLICT (id) DO UPDATE SET n = t.n + excluded.n,
 			first = CASE WHEN t.n = 0 THEN excluded.first ELSE {least}(t.first, excluded.first) END,
 			last = CASE WHEN t.n = 0 THEN excluded.last ELSE {greatest}(t.last, excluded.last) END`, args, nil)
+	if err != nil {
+		return err
+	}
+	return w.shrink()
 }
 
 // roll adds to a rollup.
