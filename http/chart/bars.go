@@ -16,7 +16,7 @@ func Bars(c Chart) []byte {
 	wide := barWidth(step)
 	each := wide / float64(len(c.Series))
 	for n, series := range c.Series {
-		f.open("g", "class", hue(n))
+		f.open("g", "class", f.hue(n))
 		for i := range c.points() {
 			v, ok := series.value(i)
 			if !ok || v == 0 {
@@ -49,7 +49,7 @@ func Stacked(c Chart) []byte {
 	wide := barWidth(step)
 	below := make([]float64, c.points())
 	for n, series := range c.Series {
-		f.open("g", "class", hue(n))
+		f.open("g", "class", f.hue(n))
 		for i := range c.points() {
 			if v, ok := series.value(i); ok && v > 0 {
 				f.bar(f.left+float64(i)*step+(step-wide)/2, wide, s.at(below[i]), s.at(below[i]+v))

@@ -44,6 +44,9 @@ type Chart struct {
 type Series struct {
 	Name   string
 	Values []float64
+	// Hue is its colour, from 1 to 12, for what is to have the same one everywhere.
+	// Default: the next in turn.
+	Hue int
 }
 
 // Limits of sizes, in pixels.

@@ -351,7 +351,7 @@ func TestCalendar(t *testing.T) {
 		for i := range values {
 			values[i] = float64(i%40 + 1)
 		}
-		all := read(t, chart.Calendar(chart.Chart{Series: []chart.Series{{"", values}}}, tt.first))
+		all := read(t, chart.Calendar(chart.Chart{Series: []chart.Series{{Values: values}}}, tt.first))
 		titles := texts(all, "title")
 		if len(titles) != tt.days || !strings.HasPrefix(titles[0], tt.first.Format(time.DateOnly)+": 1") {
 			t.Errorf("%d days: %d titles from %q", tt.days, len(titles), titles[0])

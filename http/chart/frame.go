@@ -89,7 +89,7 @@ func (f *frame) legend(numbered bool) {
 			f.write("value", "start", x, f.top, text)
 			break
 		}
-		f.shape("rect", "class", "bar "+hue(i), "x", x, "y", f.top-9, "width", 10, "height", 10)
+		f.shape("rect", "class", "bar "+f.hue(i), "x", x, "y", f.top-9, "width", 10, "height", 10)
 		f.write("value", "start", x+15, f.top, text)
 		x += w
 	}

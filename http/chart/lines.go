@@ -19,7 +19,7 @@ func Lines(c Chart) []byte {
 	s := f.values(c.bounds(false))
 	step := (f.right - f.left) / float64(c.points())
 	for n, series := range c.Series {
-		f.open("g", "class", hue(n))
+		f.open("g", "class", f.hue(n))
 		last := f.path(series, s, step)
 		if last >= 0 {
 			v, _ := series.value(last)
@@ -56,7 +56,7 @@ func Area(c Chart) []byte {
 			ends[n].y = s.at(below[i] + max(v, 0)/2)
 			below[i] += max(v, 0)
 		}
-		f.open("g", "class", hue(n))
+		f.open("g", "class", f.hue(n))
 		f.shape("polygon", "class", "area", "points", string(upper)+string(lower))
 		f.shut("g")
 	}
@@ -158,7 +158,7 @@ func (f *frame) name(ends []endName) {
 		ends[i].y = max(ends[i].y, highest)
 		highest = ends[i].y + lineHeight - 2
 		if len(f.Series) > 1 {
-			f.shape("rect", "class", "bar "+hue(ends[i].hue), "x", f.right+2, "y", ends[i].y-6, "width", 4, "height", 4)
+			f.shape("rect", "class", "bar "+f.hue(ends[i].hue), "x", f.right+2, "y", ends[i].y-6, "width", 4, "height", 4)
 		}
 		f.write("value", "start", f.right+9, ends[i].y, ends[i].text)
 	}

@@ -44,7 +44,7 @@ func Rows(c Chart) []byte {
 			if !ok || v <= 0 {
 				continue
 			}
-			f.shape("rect", "class", "bar "+hue(m), "x", s.at(below), "y", y+(high1-thick)/2,
+			f.shape("rect", "class", "bar "+f.hue(m), "x", s.at(below), "y", y+(high1-thick)/2,
 				"width", max(s.at(below+v)-s.at(below), 1), "height", thick)
 			below += v
 		}
@@ -75,7 +75,7 @@ func Sparkline(c Chart) []byte {
 	s := newScale(c, low, high, f.bottom, f.top, 4)
 	s.ticks = []float64{min(low, 0), max(high, 1e-300)}
 	step := (f.right - f.left) / float64(c.points())
-	f.open("g", "class", hue(0))
+	f.open("g", "class", f.hue(0))
 	f.path(c.Series[0], s, step)
 	v, _ := c.Series[0].value(last)
 	f.shape("circle", "class", "dot", "cx", f.left+(float64(last)+.5)*step, "cy", s.at(v), "r", 2.5)

@@ -103,4 +103,9 @@ func Policy() string {
 }
 
 // hue returns the class of a series.
-func hue(i int) string { return fmt.Sprintf("c%d", i%hues+1) }
+func (c Chart) hue(i int) string {
+	if i < len(c.Series) && c.Series[i].Hue > 0 {
+		i = c.Series[i].Hue - 1
+	}
+	return fmt.Sprintf("c%d", i%hues+1)
+}
