@@ -171,10 +171,10 @@ func TestChartsAreWellFormed(t *testing.T) {
 		"\xff\xfe half \xe2\x82", "\u202eevil\u2066", "line\r\nline\ttab", strings.Repeat("很长", 200), "\ufffd",
 	} {
 		for name, draw := range kinds {
-			c := chart.Chart{Title: evil, Unit: evil, Labels: []string{evil, evil}, Series: []chart.Series{{evil, []float64{1, 2}}, {evil, []float64{3}}}}
+			c := chart.Chart{Title: evil, Unit: evil, Labels: []string{evil, evil}, Series: []chart.Series{{Name: evil, Values: []float64{1, 2}}, {Name: evil, Values: []float64{3}}}}
 			svg := draw(c)
 			all := read(t, svg)
-			plain := read(t, draw(chart.Chart{Title: "a", Unit: "a", Labels: []string{"a", "a"}, Series: []chart.Series{{"a", []float64{1, 2}}, {"a", []float64{3}}}}))
+			plain := read(t, draw(chart.Chart{Title: "a", Unit: "a", Labels: []string{"a", "a"}, Series: []chart.Series{{Name: "a", Values: []float64{1, 2}}, {Name: "a", Values: []float64{3}}}}))
 			names := func(all []element) (names []string) {
 				for _, e := range all {
 					if e.name != "text" { // some are left out for want of room
@@ -204,11 +204,11 @@ func TestChartsOfOddNumbers(t *testing.T) {
 		"below zero":     week(chart.Series{Values: []float64{-1, -2}}),
 		"short and long": week(chart.Series{Values: []float64{1}}, chart.Series{Values: make([]float64, 2000)}),
 		"huge":           week(chart.Series{Values: []float64{math.MaxFloat64, -math.MaxFloat64}}, chart.Series{Values: []float64{math.MaxFloat64}}),
-		"many series":    week(slices.Repeat([]chart.Series{{"x", []float64{1, 2, 3}}}, 300)...),
-		"tiny":           {Width: 1, Height: -5, Series: []chart.Series{{"a", []float64{1, 2}}, {"b", []float64{1, 2}}}},
-		"giant":          {Width: 1 << 30, Height: 1 << 30, Series: []chart.Series{{"a", []float64{1, 2}}}},
-		"logarithm":      {Log: true, Series: []chart.Series{{"a", []float64{0, 1, 10, 1e6, -50}}}},
-		"bare":           {Bare: true, Series: []chart.Series{{"a", []float64{0, 1}}, {"b", []float64{0, 1}}}},
+		"many series":    week(slices.Repeat([]chart.Series{{Name: "x", Values: []float64{1, 2, 3}}}, 300)...),
+		"tiny":           {Width: 1, Height: -5, Series: []chart.Series{{Name: "a", Values: []float64{1, 2}}, {Name: "b", Values: []float64{1, 2}}}},
+		"giant":          {Width: 1 << 30, Height: 1 << 30, Series: []chart.Series{{Name: "a", Values: []float64{1, 2}}}},
+		"logarithm":      {Log: true, Series: []chart.Series{{Name: "a", Values: []float64{0, 1, 10, 1e6, -50}}}},
+		"bare":           {Bare: true, Series: []chart.Series{{Name: "a", Values: []float64{0, 1}}, {Name: "b", Values: []float64{0, 1}}}},
 	} {
 		for name, draw := range kinds {
 			svg := draw(c)
@@ -227,7 +227,7 @@ func TestChartsOfOddNumbers(t *testing.T) {
 
 // Log puts tenfold values equally far apart.
 func TestLog(t *testing.T) {
-	c := chart.Chart{Log: true, Series: []chart.Series{{"", []float64{9, 99, 999}}}}
+	c := chart.Chart{Log: true, Series: []chart.Series{{Values: []float64{9, 99, 999}}}}
 	var heights []float64
 	for _, e := range read(t, chart.Bars(c)) {
 		if e.attr["class"] == "bar" {
