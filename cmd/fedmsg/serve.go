@@ -21,6 +21,7 @@ import (
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/bus"
+	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/history"
 	"github.com/fedora-infra/fedmsg-go/http"
 	"github.com/fedora-infra/fedmsg-go/sqlite"
 	"github.com/fedora-infra/fedmsg-go/x509"
@@ -77,18 +78,16 @@ func serve(ctx context.Context, env environ, cfg serveConfig) error {
 		return errors.Join(err, log.Close())
 	}
 	p := &parts{cfg: cfg, env: env, logger: logger, log: log, window: window, meters: fedmsg.Meters{log}}
-	for _, build := range []func(context.Context) error{p.buildWords, p.buildGate, p.buildZMQ, p.buildHTTP} {
+	for _, build := range []func(context.Context) error{p.buildWords, p.buildGate, p.buildArchive, p.buildZMQ, p.buildHTTP, p.announce} {
 		if err := build(ctx); err != nil {
-			return errors.Join(err, log.Close())
+			return errors.Join(err, p.close())
 		}
-	}
-	if err := p.announce(ctx); err != nil {
-		return errors.Join(err, log.Close())
 	}
 	defer func() { _, _ = daemon.SdNotify(false, daemon.SdNotifyStopping) }()
 	return bus.Run(ctx,
 		bus.Stage{Name: "sources", Runners: p.sources, Grace: 10 * time.Second},
 		bus.Stage{Name: "sinks", Runners: p.sinks, Grace: 10 * time.Second},
+		p.archiveStage(),
 		bus.Stage{Name: "log", Runners: []bus.Runner{log}, Grace: 20 * time.Second},
 	)
 }
@@ -107,7 +106,17 @@ type parts struct {
 	meters fedmsg.Meters
 	bound  map[string]any // what --addr-file tells
 
+	archive *history.Keeper // nil if there is none
+
 	sources, sinks []bus.Runner
+}
+
+// close closes what a bus that does not come to run would have closed in the end.
+func (p *parts) close() error {
+	if p.archive != nil {
+		return errors.Join(p.archive.Close(), p.log.Close())
+	}
+	return p.log.Close()
 }
 
 // buildWords makes what finds the words for messages.
@@ -217,10 +226,14 @@ func (p *parts) buildHTTP(context.Context) error {
 	}
 	cfg := p.cfg.http()
 	cfg.Policy, cfg.Signer, cfg.Tokens, cfg.Describer = p.policy, p.signer, tokens, p.words
+	if err := p.buildPages(&cfg); err != nil {
+		return err
+	}
 	server, err := http.Listen(cfg, struct {
-		*bus.Window
+		tiered
+		fedmsg.Finder
 		fedmsg.Publisher
-	}{p.window, p.gate}, p.meters, p.logger)
+	}{p.reader(), p.window, p.gate}, p.meters, p.logger)
 	if err != nil {
 		return err
 	}

@@ -32,6 +32,9 @@ type serveConfig struct {
 	Dir      string // where the log, the lock and the tokens are
 	AddrFile string // gets one JSON object of what was bound
 
+	Archive   string // where it is, if not beside the log
+	NoArchive bool
+
 	HTTP        string // host:port; empty for none
 	HTTPCert    string // TLS certificate and key of the HTTP listener
 	HTTPKey     string
@@ -78,6 +81,8 @@ func (c *serveConfig) flags(f *pflag.FlagSet, env environ) {
 	}
 	f.StringVar(&c.Dir, "dir", "", "where the log is kept (default $STATE_DIRECTORY, else $XDG_STATE_HOME/fedmsg)")
 	f.StringVar(&c.AddrFile, "addr-file", "", "write what was bound to FILE, as one JSON object, when ready")
+	f.StringVar(&c.Archive, "archive", "", "keep history in DIR (default: archive beside the log)")
+	f.BoolVar(&c.NoArchive, "no-archive", false, "keep no history beyond what the log keeps")
 	f.StringVar(&c.HTTP, "http", or("HTTP", defaultHTTP), "listen for HTTP on HOST:PORT; empty for not at all, port 0 for a free one")
 	f.StringVar(&c.HTTPCert, "http-cert", "", "speak TLS on the HTTP listener, with the certificate in FILE")
 	f.StringVar(&c.HTTPKey, "http-key", "", "key FILE for --http-cert")
@@ -132,6 +137,9 @@ func (c *serveConfig) resolve(env environ) error {
 	}
 	if len(c.OnlyEnvironments) > 0 && !c.restrictTopics {
 		errs = append(errs, errors.New("--only-environment means nothing without --topic-prefix"))
+	}
+	if c.NoArchive && c.Archive != "" {
+		errs = append(errs, errors.New("--archive and --no-archive do not go together"))
 	}
 	c.RelayInbound, c.RelayOutbound = withoutEmpty(c.RelayInbound), withoutEmpty(c.RelayOutbound)
 	c.Gateway, c.Endpoints = withoutEmpty(c.Gateway), withoutEmpty(c.Endpoints)

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"time"
+
+	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/bus"
+	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/history"
+	"github.com/fedora-infra/fedmsg-go/http"
+	"github.com/fedora-infra/fedmsg-go/sqlite"
+)
+
+// archivePump is the name under which the archive's cursor is kept.
+const archivePump = "archive"
+
+// archiveDir is where the archive of a bus with its log in dir is.
+func archiveDir(flag, dir string) string {
+	if flag != "" {
+		return flag
+	}
+	return filepath.Join(dir, "archive")
+}
+
+// buildArchive makes the archive and what feeds it. An archive that cannot be opened
+// does not stop the bus, but one of a newer version does: it would be left behind
+// for as long as this version runs.
+func (p *parts) buildArchive(ctx context.Context) error {
+	if p.cfg.NoArchive {
+		return nil
+	}
+	state, err := p.log.State(ctx)
+	if err != nil {
+		return err
+	}
+	cfg := sqlite.ArchiveConfig{Dir: archiveDir(p.cfg.Archive, p.cfg.Dir), Describer: p.words, Epoch: state.Epoch}
+	p.archive = history.NewKeeper(ctx, func(ctx context.Context) (history.Opened, error) {
+		a, err := sqlite.OpenArchive(ctx, cfg, p.logger)
+		if err != nil {
+			return nil, err
+		}
+		return a, nil
+	}, p.window, p.logger)
+	if err := p.archive.Problem(); errors.Is(err, sqlite.ErrNewerSchema) {
+		return err
+	}
+	pump, err := bus.NewPump(bus.PumpConfig{Name: archivePump, RetryMax: time.Minute}, p.window, p.archive.Cursors(p.log), p.archive, p.logger)
+	if err != nil {
+		return errors.Join(err, p.archive.Close())
+	}
+	p.meters = append(p.meters, p.archive, pump)
+	p.sinks = append(p.sinks, pump)
+	return nil
+}
+
+// buildPages adds to the HTTP edge what shows history: each room makes its handlers,
+// and adds them under their patterns.
+func (p *parts) buildPages(cfg *http.Config) error {
+	if p.archive == nil {
+		return nil
+	}
+	cfg.Older = p.archive
+	return nil
+}
+
+// A tiered log can be read from where the archive begins.
+type tiered interface {
+	fedmsg.Reader
+	Page(ctx context.Context, after fedmsg.Seq, limit int, want ...fedmsg.Pattern) ([]fedmsg.Entry, fedmsg.Seq, error)
+	State(ctx context.Context) (fedmsg.LogState, error)
+}
+
+// reader is what readers over HTTP follow.
+func (p *parts) reader() tiered {
+	if p.archive == nil {
+		return p.window
+	}
+	return bus.NewTiered(p.window, p.archive)
+}
+
+// archiveStage is what runs until everything that delivers or asks has ended.
+func (p *parts) archiveStage() bus.Stage {
+	s := bus.Stage{Name: "archive", Grace: 20 * time.Second}
+	if p.archive != nil {
+		s.Runners = append(s.Runners, p.archive)
+	}
+	return s
+}
