@@ -37,10 +37,10 @@ What is no message is told, the others are described, and the exit status is 65.
 		Example: `  fedmsg describe messages.jsonl
 
   # a line to read for each
-  fedmsg tail --json --after 0 -n 100 | fedmsg describe --text
+  fedmsg tail --json --after 0 --until-now | fedmsg describe --text
 
   # what a digest would say of a day
-  fedmsg tail --json --since 24h -n 1000 | fedmsg describe --group --text --subject alice`,
+  fedmsg tail --json --since 24h --until-now | fedmsg describe --group --text --subject alice`,
 		RunE: func(cmd *cobra.Command, files []string) error { return d.run(cmd.Context(), env, files) },
 	}
 	f := cmd.Flags()

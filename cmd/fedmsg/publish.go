@@ -34,7 +34,7 @@ With --message, --json-input, --topic or --modname a message is made first, as
 "fedmsg logger" does, but JSON that is no object is refused.`,
 		Example: `  fedmsg publish message.json
 
-  fedmsg tail --json -n 100 | jq -c .message | fedmsg publish --keep-going --bus http://other:8330
+  fedmsg tail --json --since 1h --until-now | jq -c .message | fedmsg publish --keep-going --bus http://other:8330
 
   fedmsg publish --modname=git --topic=repo.update --json-input --message='{"repo": "kernel"}'`,
 		RunE: func(cmd *cobra.Command, files []string) error {

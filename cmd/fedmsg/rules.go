@@ -29,8 +29,8 @@ func newRules(env environ) *cobra.Command {
 		Long: `Write the rules that tell in plain words what the messages of a service say: a TOML
 file for each service, and beside it a file of examples. docs/words.md shows how to
 begin.`,
-		Example: `  # a first draft, from what a service says now
-  fedmsg tail --json -n 20 'org.example.*.library.#' | fedmsg rules new library
+		Example: `  # a first draft, from what a service said
+  fedmsg tail --json --after 0 --until-now '*.*.*.library.#' | fedmsg rules new library
 
   fedmsg rules lint library.toml
   fedmsg rules test library.toml`,

@@ -36,7 +36,7 @@ func newRulesNew(env environ) *cobra.Command {
 files or standard input, as "fedmsg describe" does: a rule for each topic, with the
 sentence that one would get without it, and what the messages hold as comments.
 Nothing that exists is overwritten.`,
-		Example: `  fedmsg tail --json -n 20 'org.example.*.library.#' | fedmsg rules new library`,
+		Example: `  fedmsg tail --json --after 0 --until-now '*.*.*.library.#' | fedmsg rules new library`,
 		Args:    named("service", "fedmsg rules new SERVICE [MESSAGES...]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return draftRules(cmd.Context(), env, dir, args[0], args[1:])
@@ -63,7 +63,7 @@ func draftRules(ctx context.Context, env environ, dir, service string, files []s
 	if len(drafts) == 0 {
 		return &fedmsg.HintError{
 			Err:  fmt.Errorf("no message of %s was read, and %d of others: %w", service, others, fedmsg.ErrInvalid),
-			Hint: fmt.Sprintf("take some from a bus: fedmsg tail --json --after 0 -n 20 '*.*.*.%s.#' | fedmsg rules new %[1]s", service),
+			Hint: fmt.Sprintf("take some from a bus: fedmsg tail --json --after 0 --until-now '*.*.*.%s.#' | fedmsg rules new %[1]s", service),
 		}
 	}
 	engine, err := meta.New(meta.Config{}, nil)

@@ -53,13 +53,17 @@ func httpFirstAfter(url, token string) (firstAfter, error) {
 	if err != nil {
 		return nil, err
 	}
+	return pageFirst(c), nil
+}
+
+func pageFirst(c *http.Client) firstAfter {
 	return func(ctx context.Context, after fedmsg.Seq) (e fedmsg.Entry, ok bool, err error) {
 		page, err := c.Messages(ctx, after, 1)
 		if err != nil || len(page.Entries) == 0 {
 			return e, false, err
 		}
 		return page.Entries[0], true, nil
-	}, nil
+	}
 }
 
 // placeBefore finds the last place before everything that the log took at since

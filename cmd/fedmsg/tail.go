@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"math"
 	"strconv"
 	"strings"
@@ -18,6 +19,7 @@ import (
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/client"
+	"github.com/fedora-infra/fedmsg-go/http"
 )
 
 // tailFlags are the flags of tail.
@@ -31,12 +33,14 @@ type tailFlags struct {
 	Validate         bool
 	NoValidate       bool
 	Since, After     string
+	UntilNow         bool
 	Count            int
 	Color            string
 
 	filter   filter
 	patterns []fedmsg.Pattern
 	after    *fedmsg.Seq
+	watch    func(context.Context) error // puts changed rules in force
 }
 
 func newTail(env environ) *cobra.Command {
@@ -57,8 +61,8 @@ missed meanwhile.`,
 
   fedmsg tail --query topic,msg.log
 
-  # everything, from the beginning, for a program
-  fedmsg tail --json --after 0 | jq -c .message`,
+  # what the log has, and no more, for a program
+  fedmsg tail --json --after 0 --until-now | jq -c .message`,
 		RunE: func(cmd *cobra.Command, patterns []string) error {
 			if done, err := t.resolve(cmd.Flags(), env); done || err != nil {
 				return err
@@ -93,6 +97,7 @@ func (t *tailFlags) addTail(f *pflag.FlagSet) {
 	f.BoolVar(&t.NoValidate, "no-validate", false, "show them all (the default)")
 	f.StringVar(&t.Since, "since", "", "begin with what came since TIME: 90m, 2h, 3d, or a date")
 	f.StringVar(&t.After, "after", "", "begin after place SEQ in the log; 0 is the beginning")
+	f.BoolVar(&t.UntilNow, "until-now", false, "end where the log ends now, with --since or --after")
 	f.IntVarP(&t.Count, "count", "n", 0, "end after N messages (default: go on)")
 	f.StringVar(&t.Color, "color", "auto", "colour --really-pretty: auto, always, never")
 }
@@ -115,6 +120,12 @@ func (t *tailFlags) prepare(ctx context.Context, env environ, patterns []string,
 	if t.Count < 0 {
 		return usageError{fmt.Errorf("--count: must not be negative, is %d", t.Count)}
 	}
+	if t.UntilNow && t.After == "" && t.Since == "" {
+		return usageError{&fedmsg.HintError{Err: errors.New("--until-now needs a place to begin"), Hint: "add --after 0 for all that the log has, or --since 2h"}}
+	}
+	if t.UntilNow && !strings.HasPrefix(t.URL, "http") {
+		return usageError{fmt.Errorf("--until-now: %s has no past to show; read from a bus over http://", t.URL)}
+	}
 	if t.Validate && t.NoValidate {
 		return usageError{errors.New("--validate and --no-validate do not go together")}
 	}
@@ -125,9 +136,11 @@ func (t *tailFlags) prepare(ctx context.Context, env environ, patterns []string,
 		t.say = newCowsay(notices.tell)
 	}
 	if t.Cowsay || t.Terse || t.Users != "" || t.Packages != "" {
-		if t.describer, err = t.engineFor(env); err != nil {
+		engine, err := t.engineFor(env)
+		if err != nil {
 			return err
 		}
+		t.describer, t.watch = engine, engine.Watch
 	}
 	return t.findPlace(ctx)
 }
@@ -179,9 +192,16 @@ func (t *tailFlags) run(parent context.Context, env environ, notices *notices) (
 		return err
 	}
 	came := make(chan arrival, 256)
+	entries := bus.Tail(ctx, client.TailConfig{Topics: t.patterns, After: t.after, Notice: notices.tell})
+	if t.UntilNow {
+		entries = t.past(ctx, notices)
+	}
+	if t.watch != nil {
+		go t.watch(ctx) // it ends with ctx, and without an error
+	}
 	go func() {
 		defer close(came)
-		for e, err := range bus.Tail(ctx, client.TailConfig{Topics: t.patterns, After: t.after, Notice: notices.tell}) {
+		for e, err := range entries {
 			select {
 			case came <- arrival{e, err}:
 			case <-ctx.Done(): // and so the iteration ends by itself
@@ -224,6 +244,57 @@ func (t *tailFlags) run(parent context.Context, env environ, notices *notices) (
 		}
 	}
 }
+
+// past yields what the log has now after the place to begin, and ends.
+func (t *tailFlags) past(ctx context.Context, notices *notices) iter.Seq2[fedmsg.Entry, error] {
+	return func(yield func(fedmsg.Entry, error) bool) {
+		err := t.readPast(ctx, notices, func(e fedmsg.Entry) bool { return yield(e, nil) })
+		if err != nil {
+			yield(fedmsg.Entry{}, fmt.Errorf("--until-now: %w", err))
+		}
+	}
+}
+
+func (t *tailFlags) readPast(ctx context.Context, notices *notices, yield func(fedmsg.Entry) bool) error {
+	bus, err := http.New(http.ClientConfig{URL: t.URL, Token: t.Token})
+	if err != nil {
+		return err
+	}
+	defer bus.Close()
+	first := pageFirst(bus)
+	last, err := placeBefore(ctx, first, endOfTime)
+	if err != nil {
+		return err
+	}
+	if *t.after > last {
+		notices.tell(fmt.Sprintf("the log has no such place, it ends at %d", last))
+	}
+	for at := *t.after; at < last; {
+		page, err := bus.Messages(ctx, at, 0, t.patterns...)
+		if errors.Is(err, fedmsg.ErrTooOld) {
+			if at, err = placeBefore(ctx, first, time.Time{}); err == nil {
+				notices.tell(fmt.Sprintf("messages are missing: the log keeps only those from %d on; going on there", at+1))
+				continue
+			}
+		}
+		if err != nil {
+			return err
+		}
+		for _, e := range page.Entries {
+			if e.Seq > last || !yield(e) {
+				return nil
+			}
+		}
+		if page.Next == at {
+			return nil // nothing more that is wanted
+		}
+		at = page.Next
+	}
+	return nil
+}
+
+// endOfTime is later than any message.
+var endOfTime = time.Unix(math.MaxInt32*1000, 0)
 
 // wants reports whether an entry is to be shown.
 func (t *tailFlags) wants(ctx context.Context, e fedmsg.Entry, notices *notices) bool {

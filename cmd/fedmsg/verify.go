@@ -47,7 +47,7 @@ detail. Exits with 0 if all are valid, 65 if one is not.`,
 		Example: `  fedmsg verify --ca ca.crt --crl crl.pem messages.jsonl
 
   # as they would have been judged when they were sent
-  fedmsg tail --json --after 0 -n 1000 | jq -c .message | fedmsg verify --ca ca.crt --at message`,
+  fedmsg tail --json --after 0 --until-now | jq -c .message | fedmsg verify --ca ca.crt --at message`,
 		RunE: func(cmd *cobra.Command, files []string) error {
 			if err := v.resolve(); err != nil {
 				return err
