@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests want as the other side: libzmq with its Python binding,
-# a C compiler, tools to make faults with, readers of feeds, a browser. Debian; as root; again and again
-# without harm. The program itself needs none of it.
+# a C compiler, tools to make faults with, readers of feeds, a browser. Debian; as
+# root; again and again without harm. The program itself needs none of it.
 set -euo pipefail
 packages=(
 	gcc libc6-dev make pkg-config # C peers; the race detector
