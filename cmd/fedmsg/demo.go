@@ -2,17 +2,19 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/bus"
+	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/madeup"
 	"github.com/fedora-infra/fedmsg-go/x509"
 )
 
@@ -38,25 +40,68 @@ func makeDemoCA(dir string) (ca, cert, key string, err error) {
 	return filepath.Join(dir, "ca.crt"), filepath.Join(dir, "demo.crt"), filepath.Join(dir, "demo.key"), nil
 }
 
-// demoTraffic publishes a few plausible messages a second, signed, until ctx
-// ends. The same people and packages come back, so that there is something to
-// filter for.
-func demoTraffic(gate fedmsg.Publisher, signer fedmsg.Signer, prefix, environment string, logger *slog.Logger) bus.Runner {
+// A demo makes messages of what is made up.
+type demo struct {
+	world               *madeup.World
+	prefix, environment string
+	signer              fedmsg.Signer
+	made                int
+}
+
+// message makes a message; it stays unsigned.
+func (d *demo) message(said madeup.Said) (*fedmsg.Message, error) {
+	d.made++
+	service, what, _ := strings.Cut(said.Topic, ".")
+	m, err := fedmsg.Draft{
+		Topic: fedmsg.JoinTopic(d.prefix, d.environment, service, what),
+		Body:  said.Body, ID: fedmsg.NewID(said.At), Time: said.At, User: "demo", Counter: d.made,
+	}.Message()
+	if err != nil {
+		return nil, fmt.Errorf("demo: %w", err)
+	}
+	return m, nil
+}
+
+// demoDays is how far back the history goes that is made at the start.
+const demoDays = 21
+
+// fillPast puts some weeks into an empty log, as if they had passed the gate then: so
+// everybody who reads the log has them, the archive too. They are not signed, which
+// would take a while.
+func (d *demo) fillPast(ctx context.Context, log fedmsg.Log, now time.Time) error {
+	state, err := log.State(ctx)
+	if err != nil || state.Last > 0 {
+		return err
+	}
+	for part := range slices.Chunk(d.world.Past(now, demoDays), 1000) {
+		var batch []fedmsg.Entry
+		for _, said := range part {
+			m, err := d.message(said)
+			if err != nil {
+				return err
+			}
+			batch = append(batch, fedmsg.Entry{Verified: "token:demo", Message: m})
+		}
+		for _, r := range log.Append(ctx, batch...) {
+			if r.Err != nil {
+				return fmt.Errorf("demo: %w", r.Err)
+			}
+		}
+	}
+	return nil
+}
+
+// traffic publishes about one message a second, signed, until ctx ends.
+func (d *demo) traffic(gate fedmsg.Publisher, logger *slog.Logger) bus.Runner {
 	return bus.RunnerFunc(func(ctx context.Context) error {
-		for i := 1; ; i++ {
-			modname, topic, body := demoMessage()
-			text, err := json.Marshal(body)
+		for {
+			said := d.world.Next()
+			said.At = time.Now()
+			m, err := d.message(said)
 			if err != nil {
-				return fmt.Errorf("demo: %w", err)
+				return err
 			}
-			m, err := fedmsg.Draft{
-				Topic: fedmsg.JoinTopic(prefix, environment, modname, topic),
-				Body:  text, ID: fedmsg.NewID(time.Now()), Time: time.Now(), User: "demo", Counter: i,
-			}.Message()
-			if err != nil {
-				return fmt.Errorf("demo: %w", err)
-			}
-			if m, err = signer.Sign(ctx, m); err != nil {
+			if m, err = d.signer.Sign(ctx, m); err != nil {
 				return fmt.Errorf("demo: %w", err)
 			}
 			if r := gate.Publish(ctx, m)[0]; r.Err != nil && ctx.Err() == nil {
@@ -65,43 +110,10 @@ func demoTraffic(gate fedmsg.Publisher, signer fedmsg.Signer, prefix, environmen
 			select {
 			case <-ctx.Done():
 				return nil
-			case <-time.After(time.Duration(150+rand.IntN(700)) * time.Millisecond):
+			case <-time.After(time.Duration(150+rand.IntN(1500)) * time.Millisecond):
 			}
 		}
 	})
-}
-
-// demoMessage makes up what one of six services has to say.
-func demoMessage() (modname, topic string, body map[string]any) {
-	pick := func(from ...string) string { return from[rand.IntN(len(from))] }
-	who := pick("alice", "bob", "carol", "dmitri", "eszter", "farid")
-	pkg := pick("kernel", "vim", "python3", "golang", "bash", "firefox", "nethack", "guake")
-	branch := pick("rawhide", "f43", "f44")
-	version, release := fmt.Sprintf("%d.%d", 1+rand.IntN(9), rand.IntN(20)), fmt.Sprintf("%d.fc44", 1+rand.IntN(5))
-	nvr := pkg + "-" + version + "-" + release
-	build := 100000 + rand.IntN(900000)
-	switch rand.IntN(6) {
-	case 0:
-		return "git", "receive", map[string]any{"agent": who, "commit": map[string]any{
-			"username": who, "repo": pkg, "branch": branch, "namespace": "rpms", "summary": pick("New upstream release", "Fix the build on s390x", "Rebuild for new soname", "Drop an old patch"),
-			"rev": fmt.Sprintf("%040x", rand.Uint64())}}
-	case 1:
-		return "buildsys", "build.state.change", map[string]any{"owner": who, "name": pkg, "build_id": build, "instance": "primary",
-			"old": 0, "new": 1 + 2*rand.IntN(2), "version": version, "release": release}
-	case 2:
-		return "bodhi", "update.comment", map[string]any{"agent": who, "comment": map[string]any{
-			"author": who, "karma": 1 - rand.IntN(3), "text": pick("Works for me", "Breaks my screen lock", "No regressions seen", "LGTM"),
-			"update_title": nvr}}
-	case 3:
-		return "bodhi", "update.request." + pick("testing", "stable"), map[string]any{"agent": who, "update": map[string]any{
-			"title": nvr, "status": "pending", "submitter": who}}
-	case 4:
-		return "copr", "build.end", map[string]any{"user": who, "owner": who, "copr": pkg + "-nightly", "build": build, "chroot": "fedora-44-x86_64",
-			"pkg": pkg, "version": version + "-" + release, "status": 1, "what": fmt.Sprintf("build end: user:%s copr:%s-nightly build:%d", who, pkg, build)}
-	default:
-		return "wiki", "article.edit", map[string]any{"user": who, "title": pick("Changes/Faster boot", "SIGs/Go", "How to debug a build", "Fedora 44 schedule"),
-			"minor_edit": rand.IntN(2) == 0}
-	}
 }
 
 // demoPrinter shows what passes: what it means to people, and below what it is.
@@ -128,7 +140,9 @@ func demoGreeting(w io.Writer, web, inbound, outbound string) {
 		at = " --bus http://" + web
 	}
 	fmt.Fprintf(w, `
-  A message bus is running, with made-up messages on it.
+  A message bus is running, with made-up messages on it. Look at it in a browser:
+
+    http://%[1]s/
 
     HTTP          http://%[1]s/api/v1/messages   /api/v1/events   /metrics
     ZeroMQ in     %[2]s
@@ -137,7 +151,7 @@ func demoGreeting(w io.Writer, web, inbound, outbound string) {
   In a second terminal, try
 
     go run ./cmd/fedmsg tail --terse%[4]s
-    go run ./cmd/fedmsg tail --really-pretty%[4]s
+    go run ./cmd/fedmsg history category:bodhi karma after:2d%[4]s
     echo "Hello World." | go run ./cmd/fedmsg logger --modname=git --topic=repo.update%[4]s
 
   Stop it with Ctrl-C.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -21,7 +22,8 @@ import (
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/bus"
-	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/history"
+	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/madeup"
+	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/past"
 	"github.com/fedora-infra/fedmsg-go/http"
 	"github.com/fedora-infra/fedmsg-go/sqlite"
 	"github.com/fedora-infra/fedmsg-go/x509"
@@ -106,7 +108,7 @@ type parts struct {
 	meters fedmsg.Meters
 	bound  map[string]any // what --addr-file tells
 
-	archive *history.Keeper // nil if there is none
+	archive *past.Keeper // nil if there is none
 
 	sources, sinks []bus.Runner
 }
@@ -131,7 +133,7 @@ func (p *parts) buildWords(context.Context) error {
 }
 
 // buildGate makes what judges messages: verifier, policy, signer, gate.
-func (p *parts) buildGate(context.Context) error {
+func (p *parts) buildGate(ctx context.Context) error {
 	cfg := bus.GateConfig{MaxAge: p.cfg.MaxAge, MaxSkew: p.cfg.MaxSkew, AllowUnsigned: p.cfg.allowUnsigned, Environments: p.cfg.OnlyEnvironments}
 	if p.cfg.restrictTopics {
 		cfg.TopicPrefix = fedmsg.Topic(p.cfg.TopicPrefix)
@@ -164,7 +166,11 @@ func (p *parts) buildGate(context.Context) error {
 	}
 	p.meters = append(p.meters, p.gate)
 	if p.cfg.Demo {
-		p.sources = append(p.sources, demoTraffic(p.gate, p.signer, p.cfg.TopicPrefix, p.cfg.Environment, p.logger))
+		d := demo{world: madeup.New(rand.Uint64()), prefix: p.cfg.TopicPrefix, environment: p.cfg.Environment, signer: p.signer}
+		if err := d.fillPast(ctx, p.window, time.Now()); err != nil {
+			return err
+		}
+		p.sources = append(p.sources, d.traffic(p.gate, p.logger))
 	}
 	return nil
 }

@@ -8,8 +8,9 @@ import (
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/bus"
-	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/history"
+	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/past"
 	"github.com/fedora-infra/fedmsg-go/http"
+	"github.com/fedora-infra/fedmsg-go/http/feed"
 	"github.com/fedora-infra/fedmsg-go/sqlite"
 )
 
@@ -36,7 +37,7 @@ func (p *parts) buildArchive(ctx context.Context) error {
 		return err
 	}
 	cfg := sqlite.ArchiveConfig{Dir: archiveDir(p.cfg.Archive, p.cfg.Dir), Describer: p.words, Epoch: state.Epoch}
-	p.archive = history.NewKeeper(ctx, func(ctx context.Context) (history.Opened, error) {
+	p.archive = past.NewKeeper(ctx, func(ctx context.Context) (past.Opened, error) {
 		a, err := sqlite.OpenArchive(ctx, cfg, p.logger)
 		if err != nil {
 			return nil, err
@@ -55,13 +56,18 @@ func (p *parts) buildArchive(ctx context.Context) error {
 	return nil
 }
 
-// buildPages adds to the HTTP edge what shows history: each room makes its handlers,
-// and adds them under their patterns.
+// buildPages adds to the HTTP edge what shows history. Who adds a room makes it here,
+// and adds its routes.
 func (p *parts) buildPages(cfg *http.Config) error {
 	if p.archive == nil {
 		return nil
 	}
 	cfg.Older = p.archive
+	feeds, err := feed.New(feed.Config{Archive: p.archive, Describer: p.words}, p.logger)
+	if err != nil {
+		return err
+	}
+	cfg.Routes = append(cfg.Routes, feeds.Routes)
 	return nil
 }
 

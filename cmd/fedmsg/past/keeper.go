@@ -1,4 +1,4 @@
-package history
+package past
 
 import (
 	"context"
@@ -223,6 +223,16 @@ func (c cursors) Load(ctx context.Context, name string) (fedmsg.Seq, error) {
 		return last, nil
 	}
 	return at, nil
+}
+
+// Last returns the place up to which the archive holds the log; 0 while it is not
+// open.
+func (k *Keeper) Last() fedmsg.Seq {
+	archive, err := k.get()
+	if err != nil {
+		return 0
+	}
+	return archive.Last()
 }
 
 // Find finds a message. See [fedmsg.Finder].

@@ -1,5 +1,5 @@
-// Package history is what the commands about the past do: the archive beside a
+// Package past is what the commands about the past do: the archive beside a
 // running bus, searches, imports, exports, and datanommer's old commands.
 //
 // It knows no archive by name: the program opens one, and passes it on.
-package history
+package past
