@@ -2,7 +2,6 @@ package meta
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -85,6 +84,10 @@ func decodeFile(name string, src []byte) (*document, lineTable, []Problem) {
 	var doc document
 	var problems []Problem
 	var wrong *toml.DecodeError
+	for _, line := range singleHeaders(src) {
+		problems = append(problems, Problem{name, line, "write [[rule]] or [[group]], in two brackets: there may be many"})
+		src = withTwoBrackets(src, line)
+	}
 	err := toml.NewDecoder(bytes.NewReader(src)).DisallowUnknownFields().Decode(&doc)
 	for errors.As(err, &wrong) {
 		line, _ := wrong.Position()
@@ -93,7 +96,7 @@ func decodeFile(name string, src []byte) (*document, lineTable, []Problem) {
 			break
 		}
 		key, from, to := partAt(src, line)
-		problems = append(problems, Problem{name, line, fmt.Sprintf("%s: must be %s, not %s", key, cmp.Or(typeNames[m[2]], "a table"), m[1])})
+		problems = append(problems, Problem{name, line, wrongTypeText(key, m[2], m[1])})
 		if from == 0 || len(problems) > maxWrongTypes {
 			return nil, nil, problems
 		}
@@ -106,11 +109,12 @@ func decodeFile(name string, src []byte) (*document, lineTable, []Problem) {
 	case errors.As(err, &unknown):
 		for _, e := range unknown.Errors {
 			line, _ := e.Position()
-			problems = append(problems, Problem{name, line, fmt.Sprintf("unknown key %q", strings.Join(e.Key(), "."))})
+			problems = append(problems, Problem{name, line, unknownKey(e.Key())})
 		}
+		problems = firstOnly(problems)
 	case errors.As(err, &wrong):
 		line, _ := wrong.Position()
-		return nil, nil, append(problems, Problem{name, line, strings.TrimPrefix(wrong.Error(), "toml: ")})
+		return nil, nil, append(problems, Problem{name, line, syntaxText(src, line, strings.TrimPrefix(wrong.Error(), "toml: "))})
 	case err != nil:
 		return nil, nil, append(problems, Problem{name, 0, strings.TrimPrefix(err.Error(), "toml: ")})
 	}

@@ -3,6 +3,8 @@ package meta
 import (
 	"fmt"
 	"maps"
+	"math"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -11,23 +13,34 @@ import (
 
 // findUnused collects what is right but surely not meant: tables and variables
 // that nothing uses, and rules that never have a say.
-func (b *builder) findUnused() {
-	note := func(line int, format string, args ...any) {
-		b.p.unused = append(b.p.unused, Problem{b.p.file, line, fmt.Sprintf(format, args...)})
+func (b *builder) findUnused(src []byte) {
+	note := b.note
+	// Where something is wrong, what it would have used is used.
+	mentioned := func(format, name string) bool {
+		return len(b.p.problems) > 0 && regexp.MustCompile(fmt.Sprintf(format, regexp.QuoteMeta(name))).Match(src)
 	}
 	for _, name := range slices.Sorted(maps.Keys(b.p.tables)) {
-		if !b.tables[name] {
+		if !b.tables[name] && !mentioned(`lookup\s+"%s"`, name) {
 			note(b.lines.at("tables."+name), "table %q is not used", name)
 		}
 	}
 	for _, name := range b.p.varNames {
-		if !b.used[name] {
+		switch {
+		case b.used[name] || mentioned(`\$%s\b`, name):
+		case slices.Contains(ruleKeys, name):
+			note(b.varLine(name), "variable $%s is not used; if it is meant to be the field, it must stand before [vars] or [rule.vars]", name)
+		default:
 			note(b.varLine(name), "variable $%s is not used", name)
 		}
 	}
 	for i, r := range b.p.rules {
+		for _, pattern := range r.patterns {
+			b.checkPattern(r.line, pattern)
+		}
 		if len(r.vars) == 0 && r.fields == ([fieldCount]*part{}) {
-			note(r.line, "the rule sets no field and no variable")
+			if !b.wrongIn(r.line) {
+				note(r.line, "the rule sets no field and no variable")
+			}
 			continue
 		}
 		for _, earlier := range b.p.rules[:i] {
@@ -35,6 +48,53 @@ func (b *builder) findUnused() {
 				note(r.line, "the rule never has a say: the one on line %d takes all its topics before, and sets the same", earlier.line)
 				break
 			}
+		}
+	}
+}
+
+// wrongIn reports whether something is wrong in the rule that begins on a line.
+func (b *builder) wrongIn(line int) bool {
+	end := math.MaxInt
+	for key, at := range b.lines {
+		if at > line && at < end && strings.Count(key, ".") == 1 && (strings.HasPrefix(key, "rule.") || strings.HasPrefix(key, "group.")) {
+			end = at
+		}
+	}
+	return slices.ContainsFunc(b.p.problems, func(p Problem) bool { return line <= p.Line && p.Line < end })
+}
+
+// note tells what is no fault.
+func (b *builder) note(line int, format string, args ...any) {
+	b.p.unused = append(b.p.unused, Problem{b.p.file, line, fmt.Sprintf(format, args...)})
+}
+
+// checkPattern tells of a topic that begins before the service's own words.
+func (b *builder) checkPattern(line int, pattern fedmsg.Pattern) {
+	words := strings.Split(string(pattern), ".")
+	at := slices.Index(words, b.p.service)
+	if at != 0 && at != 3 || at+1 == len(words) {
+		return
+	}
+	b.note(line, "topic %q: a topic begins after the service: %q", pattern, strings.Join(words[at+1:], "."))
+}
+
+var (
+	actions       = regexp.MustCompile(`(?s)\{\{.*?\}\}`)
+	singleBraces  = regexp.MustCompile(`\{[.$][\pL_][\pL\pN_.]*\}`)
+	meantVariable = regexp.MustCompile(`did you mean \$(.*)\?$`)
+	plainVariable = regexp.MustCompile(`\$([\pL_][\pL\pN_]*)`)
+)
+
+// findPlainVariables tells of variables that stand in a template as text.
+func (b *builder) findPlainVariables(key, src string) {
+	plain := actions.ReplaceAllString(src, " ")
+	for _, path := range singleBraces.FindAllString(plain, -1) {
+		b.note(b.lines.at(key), "%s is only text here; write {%s}", path, path)
+	}
+	for _, m := range plainVariable.FindAllStringSubmatch(plain, -1) {
+		if _, known := b.Variable(m[1], false); known {
+			b.used[m[1]] = true // or so it is meant
+			b.note(b.lines.at(key), "$%s is only text here; write {{$%s}}", m[1], m[1])
 		}
 	}
 }

@@ -160,7 +160,7 @@ func newProgram(file string, src []byte) (*program, []Problem) {
 		b.group(i, g)
 	}
 	b.findCycles()
-	b.findUnused()
+	b.findUnused(src)
 	return p, p.problems
 }
 
@@ -192,6 +192,9 @@ func (b *builder) Variable(name string, use bool) (index int, ok bool) {
 	builtin := slices.Index(builtins, name)
 	return -1 - builtin, builtin >= 0
 }
+
+// Variables are the names of all variables, those that every message has too.
+func (b *builder) Variables() []string { return slices.Concat(b.p.varNames, builtins) }
 
 // variableName is the name of a variable that Variable has found.
 func (p *program) variableName(index int) string {
@@ -237,11 +240,15 @@ func (b *builder) template(key, src string) (*template.Template, bool) {
 	b.needs = nil
 	t, err := template.Compile(src, b)
 	if err == nil {
+		b.findPlainVariables(key, src)
 		return t, true
 	}
 	line := b.lines.at(key)
 	if at, ok := errors.AsType[*template.Error](err); ok {
 		line += at.Line
+	}
+	if m := meantVariable.FindStringSubmatch(err.Error()); m != nil {
+		b.used[m[1]] = true
 	}
 	words := strings.Split(key, ".")
 	b.p.problem(line, "%s: %v", strings.Join(slices.DeleteFunc(words, isNumeral), "."), err)

@@ -151,7 +151,7 @@ func TestWatchWrongRule(t *testing.T) {
 	w := watch(t, "shop.toml", says("shop", "one"))
 	write(t, w.dir, "shop.toml", says("shop", "two")+"[[rule]]\ntopic = \"#\"\nsubtitle = '{{qqqqqqqq}}'\n")
 	w.saying("shop", "two")
-	w.telling(`shop.toml:5: rule.subtitle: unknown helper "qqqqqqqq"`)
+	w.telling(`shop.toml:5: rule.subtitle: unknown helper "qqqqqqqq"; a field of the message is written .qqqqqqqq`)
 	if w.tells("its former rules stay in force") {
 		t.Error("the former rules of a file that can be read stay in force")
 	}

@@ -1,6 +1,7 @@
 package template
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -18,6 +19,8 @@ type Names interface {
 	// Variable returns the index of a variable. use tells that a template uses it;
 	// else the question is only whether it exists.
 	Variable(name string, use bool) (index int, ok bool)
+	// Variables returns the names of all variables.
+	Variables() []string
 	// Table returns a table that a template uses.
 	Table(name string) (table map[string]string, ok bool)
 }
@@ -86,7 +89,7 @@ func Compile(src string, names Names) (*Template, error) {
 			m[1], m[2] = start[1], strings.TrimSuffix(m[2], start[0])
 		}
 		line, _ := strconv.Atoi(m[1])
-		return nil, &Error{line - 1, m[2]}
+		return nil, plainer(&Error{line - 1, m[2]}, src, names)
 	}
 	if at := definition(defined, tree); at >= 0 {
 		return nil, &Error{strings.Count((declared + src)[:at], "\n"), "define and block are not part of the rule language; use a variable"}
@@ -249,6 +252,9 @@ func (c *compiler) command(cmd *parse.CommandNode, piped expr) (expr, error) {
 		args = append(args, e)
 	}
 	if piped != nil {
+		if h, ok := helpers[name.Ident]; ok && len(args) > 0 && h.max != 1 {
+			return nil, bad(cmd, "a pipe is for helpers of one argument, it would put %s last; write %s", source(piped), source(call{name: name.Ident, args: append([]expr{piped}, args...)}))
+		}
 		args = append(args, piped)
 	}
 	return c.call(cmd, name.Ident, args)
@@ -257,7 +263,12 @@ func (c *compiler) command(cmd *parse.CommandNode, piped expr) (expr, error) {
 func (c *compiler) call(n parse.Node, name string, args []expr) (expr, error) {
 	h, ok := helpers[name]
 	if !ok {
-		if near := spell.Nearest(name, slices.Sorted(maps.Keys(helpers))); near != "" {
+		if _, known := c.names.Variable(name, false); known && len(args) == 0 && foreign[name] == "" {
+			return nil, bad(n, "unknown helper %q; the variable is written $%s, a field of the message .%s", name, name, name)
+		} else if len(args) == 0 && foreign[name] == "" {
+			return nil, bad(n, "unknown helper %q; a field of the message is written .%s", name, name)
+		}
+		if near := cmp.Or(foreign[name], spell.Nearest(name, slices.Sorted(maps.Keys(helpers)))); near != "" {
 			return nil, bad(n, "unknown helper %q; did you mean %q?", name, near)
 		}
 		return nil, bad(n, "unknown helper %q", name)

@@ -62,13 +62,18 @@ func TestWhy(t *testing.T) {
 	tests := []row{
 		{`{{.user.name}} {{.user.nope.deeper}}`, `.user.nope is not there`},
 		{`x{{.null}}`, `.null is not there`},
-		{`x{{lower (part .text "-" 1)}}`, `lower (part .text "-" "1") is not there`},
+		{`x{{lower (part .text "-" 1)}}`, `lower (part .text "-" 1) is not there`},
 		{`x{{$gone}}`, `$gone is not there`},
 		{`x{{$.nope}}`, `$.nope is not there`},
 		{`x{{with .user}}{{.nope}}{{end}}`, `.nope is not there`},
 		{`x{{$l := .list}}{{$l.n}}`, `$l.n is not there`},
 		{`x{{.text}}`, ``},
 		{`{{.nope}}`, `.nope is not there`},
+		{`x{{range .items}}{{.nope.deeper}}{{end}}`, `.nope is not there`},
+		{`x{{range .items}}{{.n.deeper}}{{end}}`, `.n.deeper is not there`},
+		{`x{{date .text "15:04"}}`, `"Some text" is no time: neither seconds since 1970 nor like 2026-01-31T23:59:59Z`},
+		{`x{{ago .text}}{{until .text}}{{epoch .text}}`, `"Some text" is no time: neither seconds since 1970 nor like 2026-01-31T23:59:59Z`},
+		{`x{{date .nope "15:04"}}`, `date .nope "15:04" is not there`},
 	}
 	for _, tt := range tests {
 		if _, why := eval(t, tt.src); why != tt.want {
@@ -149,7 +154,8 @@ func TestScopes(t *testing.T) {
 
 func TestSyntax(t *testing.T) {
 	check(t, []row{
-		{`{{"a-b" | trimPrefix "a-b-c"}}`, `"-c"`}, // piped is last, as in Go
+		{`{{"A-b" | lower | upperFirst}}`, `"A-b"`},
+		{`{{.list | series}}`, `"a, b, and c"`},
 		{"{{`raw \\n \"text\"`}}", `"raw \n "text""`},
 		{`{{"esc \n \u00e9"}}`, "\"esc \n é\""},
 		{"a \n {{- .one -}} \n b", `"a1b"`},

@@ -18,6 +18,7 @@ type helper struct {
 	min, max int    // arguments; max below zero is any number
 	tolerant bool   // it is called even if its first argument is missing
 	light    bool   // its work does not grow with what is in its arguments
+	ofTime   bool   // its first argument is a time
 	f        func(s *scope, args []Value) Value
 	// lazy is called instead of f, before the arguments are evaluated.
 	lazy func(s *scope, args []expr) Value

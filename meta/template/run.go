@@ -39,8 +39,14 @@ type Run struct {
 	// Fuel is what the message may still cost; it starts at [MaxFuel].
 	Fuel *int
 
-	failure expr // the first hole that could not be filled
-	jump    int  // what a break or a continue asks of the loop around it
+	failure failure // the first hole that could not be filled
+	jump    int     // what a break or a continue asks of the loop around it
+}
+
+// A failure is a hole that could not be filled, and what dot was there.
+type failure struct {
+	expr
+	dot Value
 }
 
 // Variables are what templates may ask about a message and about the world.
@@ -327,6 +333,9 @@ func (c call) eval(s *scope) Value {
 func source(e expr) string {
 	switch e := e.(type) {
 	case constant:
+		if e.v.kind == Number {
+			return e.v.text
+		}
 		return strconv.Quote(e.v.String())
 	case walkPath:
 		if e.from == nil {
@@ -360,8 +369,8 @@ func (r *Run) Spend(n int) bool {
 }
 
 func (s *scope) fail(e expr) bool {
-	if s.failure == nil {
-		s.failure = e
+	if s.failure.expr == nil {
+		s.failure = failure{e, s.dot}
 	}
 	return false
 }
@@ -369,7 +378,7 @@ func (s *scope) fail(e expr) bool {
 // Forget forgets why a template had no value, and returns what to set it to again.
 func (r *Run) Forget() (restore func()) {
 	kept := r.failure
-	r.failure = nil
+	r.failure = failure{}
 	return func() { r.failure = kept }
 }
 
@@ -378,16 +387,21 @@ func (r *Run) Why() string {
 	switch {
 	case *r.Fuel <= 0:
 		return "the rules take too much work for this message"
-	case r.failure == nil:
+	case r.failure.expr == nil:
 		return ""
 	}
-	what := source(r.failure)
-	s := scope{Run: &Run{Body: r.Body, Vars: r.Vars, World: r.World, Fuel: new(MaxFuel)}, dot: r.Body}
+	what := source(r.failure.expr)
+	s := scope{Run: &Run{Body: r.Body, Vars: r.Vars, World: r.World, Fuel: new(MaxFuel)}, dot: r.failure.dot}
 	if kind := r.failure.eval(&s).kind; kind >= List {
 		return what + " is no text but " + map[Kind]string{List: "a list", Object: "an object"}[kind]
 	}
-	if p, ok := r.failure.(walkPath); ok && p.from == nil {
-		v := r.Body
+	if c, ok := r.failure.expr.(call); ok && c.h.ofTime {
+		if v := c.args[0].eval(&s); v.kind == Text || v.kind == Number {
+			return strconv.Quote(v.String()) + " is no time: neither seconds since 1970 nor like 2026-01-31T23:59:59Z"
+		}
+	}
+	if p, ok := r.failure.expr.(walkPath); ok && p.from == nil {
+		v := r.failure.dot
 		for i, key := range p.keys {
 			if v = v.Get(key); v.kind == Missing {
 				what = "." + strings.Join(p.keys[:i+1], ".")

@@ -24,6 +24,8 @@ func (f *file) Variable(name string, _ bool) (int, bool) {
 	return i, i >= 0
 }
 
+func (f *file) Variables() []string { return f.names }
+
 func (f *file) Table(name string) (map[string]string, bool) {
 	t, ok := f.tables[name]
 	return t, ok

@@ -262,28 +262,22 @@ var numberHelpers = map[string]helper{
 		s := a[0].String()
 		return NewText(strings.Repeat("0", max(0, min(width, 64)-len(s))) + s)
 	}},
-	"until": {group: numberGroup, usage: `until TIME - "in 59 minutes", by the clock; TIME is seconds since 1970, or ISO text`, min: 1, max: 1, f: func(s *scope, a []Value) Value {
+	"until": {group: numberGroup, ofTime: true, usage: `until TIME - "in 59 minutes", by the clock; TIME is seconds since 1970, or ISO text`, min: 1, max: 1, f: func(s *scope, a []Value) Value {
 		t, ok := parseTime(a[0])
 		if !ok {
 			return none
 		}
 		return NewText(Relative(t.Sub(s.World.Now())))
 	}},
-	"ago": {group: numberGroup, usage: `ago TIME - "3 days ago", by the clock`, min: 1, max: 1, f: func(s *scope, a []Value) Value {
+	"ago": {group: numberGroup, ofTime: true, usage: `ago TIME - "3 days ago", by the clock`, min: 1, max: 1, f: func(s *scope, a []Value) Value {
 		t, ok := parseTime(a[0])
 		if !ok {
 			return none
 		}
 		return NewText(Relative(t.Sub(s.World.Now())))
 	}},
-	"date": {group: numberGroup, usage: `date TIME LAYOUT - TIME in UTC, in the form of Go's layouts: "2006-01-02 15:04"`, min: 2, max: 2, f: func(_ *scope, a []Value) Value {
-		t, ok := parseTime(a[0])
-		if !ok {
-			return none
-		}
-		return NewText(t.Format(a[1].String()))
-	}},
-	"epoch": {group: numberGroup, usage: "epoch TIME - whole seconds since 1970", min: 1, max: 1, f: func(_ *scope, a []Value) Value {
+	"date": {group: numberGroup, ofTime: true, usage: `date TIME LAYOUT [ZONE] - TIME in the form of LAYOUT, which is how you would write Monday 2006-01-02 15:04:05, such as "2 Jan 15:04"; in UTC, or in a ZONE such as "Europe/Prague"; in the zone in which it is written if ZONE is "own"`, min: 2, max: 3, prepare: prepareDate},
+	"epoch": {group: numberGroup, ofTime: true, usage: "epoch TIME - whole seconds since 1970", min: 1, max: 1, f: func(_ *scope, a []Value) Value {
 		t, ok := parseTime(a[0])
 		if !ok {
 			return none
@@ -292,13 +286,50 @@ var numberHelpers = map[string]helper{
 	}},
 }
 
+func prepareDate(_ Names, args []expr) (func(*scope, []Value) Value, error) {
+	layout, ok := args[1].(constant)
+	if ok && isNoLayout(layout.v.String()) {
+		return nil, fmt.Errorf(`layout %q has no part of a time in it: write it as you would write the time 2006-01-02 15:04:05, such as "2 Jan 2006"`, layout.v.String())
+	}
+	zone, own := time.UTC, false
+	if len(args) == 3 {
+		name, ok := args[2].(constant)
+		if !ok || name.v.kind != Text {
+			return nil, errors.New(`the zone must be given in quotes: "own", or a name such as "Europe/Prague"`)
+		}
+		if own = name.v.text == "own"; !own {
+			var err error
+			if zone, err = time.LoadLocation(name.v.text); err != nil {
+				return nil, fmt.Errorf(`this machine knows no zone %q: write "own", or a name such as "Europe/Prague"`, name.v.text)
+			}
+		}
+	}
+	return func(_ *scope, a []Value) Value {
+		t, ok := parseTime(a[0])
+		switch {
+		case !ok:
+			return none
+		case !own:
+			t = t.In(zone)
+		}
+		return NewText(t.Format(a[1].String()))
+	}, nil
+}
+
+// isNoLayout reports whether a layout has nothing that stands for a part of a time.
+func isNoLayout(layout string) bool {
+	other := time.Date(2031, time.November, 26, 23, 58, 57, 123456789, time.FixedZone("XYZ", -3*3600))
+	return other.Format(layout) == layout
+}
+
 // layouts are how the services of Fedora write times.
 var layouts = []string{
 	time.RFC3339Nano, "2006-01-02T15:04:05.999999", "2006-01-02 15:04:05.999999", "2006-01-02 15:04:05.999999-07:00",
 	"2006-01-02 15:04:05.999999 UTC", "2006-01-02T15:04", "2006-01-02 15:04", time.DateOnly, time.RFC1123Z, time.RFC1123,
 }
 
-// parseTime reads seconds since 1970, or text; without a zone it is UTC.
+// parseTime reads seconds since 1970, or text, in the zone that it names; without
+// one it is UTC.
 func parseTime(v Value) (time.Time, bool) {
 	if f, err := strconv.ParseFloat(v.text, 64); err == nil && f > -1e11 && f < 1e12 {
 		seconds := int64(f)
@@ -306,7 +337,7 @@ func parseTime(v Value) (time.Time, bool) {
 	}
 	for _, layout := range layouts {
 		if t, err := time.Parse(layout, v.text); err == nil {
-			return t.UTC(), true
+			return t, true
 		}
 	}
 	return time.Time{}, false
