@@ -29,7 +29,7 @@ var owners = map[string]string{
 	"database/sql":                        "sqlite postgres internal/sqlarchive",
 	"modernc.org/sqlite":                  "sqlite",
 	"github.com/gofrs/flock":              "sqlite",
-	"github.com/klauspost/compress":       "internal/sqlarchive",
+	"github.com/klauspost/compress":       "internal/sqlarchive http",
 	"github.com/prometheus/client_golang": "http",
 	"golang.org/x/time":                   "http",
 	"github.com/pelletier/go-toml/v2":     "meta",

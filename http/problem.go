@@ -15,7 +15,9 @@ import (
 // Codes of problems that only this edge has.
 const (
 	// BadQuery is a parameter that is not what it should be.
-	BadQuery         fedmsg.Reason = "bad_query"
+	BadQuery fedmsg.Reason = "bad_query"
+	// QueryTimeout is a question that takes too long.
+	QueryTimeout     fedmsg.Reason = "query_timeout"
 	notFound         fedmsg.Reason = "not_found"
 	tooOld           fedmsg.Reason = "too_old"
 	methodNotAllowed fedmsg.Reason = "method_not_allowed"
@@ -46,6 +48,7 @@ var statuses = map[fedmsg.Reason]int{
 	fedmsg.CRLUnavailable:     nethttp.StatusServiceUnavailable,
 	fedmsg.CRLExpired:         nethttp.StatusServiceUnavailable,
 	fedmsg.StorageFull:        nethttp.StatusInsufficientStorage,
+	QueryTimeout:              nethttp.StatusGatewayTimeout,
 }
 
 // problem is the body of an answer that is not what was asked for: RFC 9457.
