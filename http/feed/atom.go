@@ -102,13 +102,15 @@ func (c *channel) date() string {
 // A term is something to sort entries by.
 type term struct{ kind, value string }
 
-// terms returns the service, the topic and the packages of an entry.
+// terms returns the service, the topic and the packages of an entry, those that there are.
 func (i item) terms() []term {
 	var terms []term
 	if i.category != "" {
 		terms = append(terms, term{"category", i.category})
 	}
-	terms = append(terms, term{"topic", i.topic})
+	if i.topic != "" {
+		terms = append(terms, term{"topic", i.topic})
+	}
 	for _, name := range i.packages {
 		terms = append(terms, term{"package", name})
 	}

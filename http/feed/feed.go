@@ -23,10 +23,10 @@ import (
 const (
 	defaultLimit = 50
 	maxLimit     = 200
-	// searchTime is how long a search that ends early is gone on with, and wordsTime
-	// how long words are looked for.
+	// searchTime is how long a search that ends early is gone on with, and feedTime
+	// how long all of a feed may take.
 	searchTime = 2 * time.Second
-	wordsTime  = 10 * time.Second
+	feedTime   = 10 * time.Second
 )
 
 // life is how long a feed need not be asked for again: the promise of Cache-Control.
@@ -55,6 +55,11 @@ type Config struct {
 	// MessagePath that of one message, with its ID at the end. Defaults: /history and
 	// /messages/.
 	HistoryPath, MessagePath string
+
+	// Group makes one entry of messages that belong together, for the parameter
+	// grouped; they are given oldest first. Each message must be in one group. Default:
+	// the parameter is refused.
+	Group func(ctx context.Context, messages []*fedmsg.Message) []Group
 
 	// Now is the clock that times such as after:2d count from. Default: [time.Now].
 	Now func() time.Time
@@ -207,26 +212,43 @@ func (f *Feeds) channel(r *nethttp.Request, path string) (*channel, error) {
 	if err != nil {
 		return nil, fedmsg.Refuse(http.BadQuery, "the query string is malformed")
 	}
-	q, err := query.FromURL(values, f.cfg.Now())
+	q, err := query.FromURL(values, f.cfg.Now(), "grouped")
 	if err != nil {
 		return nil, refusal(err)
 	}
-	if q.Limit > maxLimit {
+	if q.Limit = cmp.Or(q.Limit, defaultLimit); q.Limit > maxLimit {
 		return nil, fedmsg.RefuseField(http.BadQuery, "limit", "parameter limit: a feed has at most %d entries", maxLimit)
+	}
+	grouped, err := f.grouped(values)
+	if err != nil {
+		return nil, err
 	}
 	base, err := f.base(r)
 	if err != nil {
 		return nil, err
 	}
-	page, err := f.search(r.Context(), q)
-	if err != nil {
-		return nil, err
-	}
 	c := &channel{
-		place: newPlace(base), id: newPlace(base).tag(feedsBegan, path[:len("/feed")]+withQuery(lasting(values))),
-		title: title(f.cfg.Name, values), name: f.cfg.Name,
-		home: base + f.cfg.HistoryPath + withQuery(lasting(values)),
-		self: base + path + withQuery(values),
+		place: newPlace(base), path: path, values: values, name: f.cfg.Name, title: title(f.cfg.Name, values),
+		home: base + f.cfg.HistoryPath + withQuery(lasting(values, "grouped")), self: base + path + withQuery(values),
+	}
+	c.id = c.tag(feedsBegan, "feed"+withQuery(lasting(values)))
+	ctx, cancel := context.WithTimeout(r.Context(), feedTime)
+	defer cancel()
+	if grouped {
+		return c, f.addGroups(ctx, c, q)
+	}
+	return c, f.addPage(ctx, c, q)
+}
+
+// addPage puts what q finds into c.
+func (f *Feeds) addPage(ctx context.Context, c *channel, q fedmsg.Query) error {
+	page, err := f.search(ctx, q)
+	if err != nil {
+		return err
+	}
+	for _, e := range page.Entries {
+		c.add(f.item(c.place, e.Message, f.cfg.Describer.Describe(ctx, e.Message)))
+		c.changed = latest(c.changed, latest(e.At, e.Message.Time))
 	}
 	around := func(cursor string) string {
 		if cursor == "" {
@@ -236,19 +258,13 @@ func (f *Feeds) channel(r *nethttp.Request, path string) (*channel, error) {
 		if line := query.String(q); line != "" {
 			v.Set("q", line)
 		}
-		if values.Has("limit") {
-			v.Set("limit", values.Get("limit"))
+		if c.values.Has("limit") {
+			v.Set("limit", c.values.Get("limit"))
 		}
-		return base + path + withQuery(v)
+		return c.base + c.path + withQuery(v)
 	}
 	c.next, c.previous = around(page.Next), around(page.Prev)
-	ctx, cancel := context.WithTimeout(r.Context(), wordsTime)
-	defer cancel()
-	for _, e := range page.Entries {
-		c.add(f.item(ctx, c.place, e))
-		c.changed = latest(c.changed, latest(e.At, e.Message.Time))
-	}
-	return c, nil
+	return nil
 }
 
 // refusal makes an answer of what is wrong with a query.
@@ -268,15 +284,13 @@ func refusal(err error) error {
 func (f *Feeds) search(ctx context.Context, q fedmsg.Query) (fedmsg.Page, error) {
 	began := time.Now()
 	asked := q
-	asked.Limit = cmp.Or(q.Limit, defaultLimit)
-	want := asked.Limit
 	page, err := f.cfg.Archive.Search(ctx, asked)
-	for err == nil && !page.ScannedTo.IsZero() && page.Next != "" && len(page.Entries) < want {
+	for err == nil && !page.ScannedTo.IsZero() && page.Next != "" && len(page.Entries) < q.Limit {
 		if took := time.Since(began); took > searchTime {
 			f.logger.DebugContext(ctx, "feed ended early", "took", took)
 			break
 		}
-		asked.Cursor, asked.Limit = page.Next, want-len(page.Entries)
+		asked.Cursor, asked.Limit = page.Next, q.Limit-len(page.Entries)
 		var more fedmsg.Page
 		if more, err = f.cfg.Archive.Search(ctx, asked); err == nil {
 			page = fedmsg.Page{Entries: append(page.Entries, more.Entries...), Next: more.Next, Prev: page.Prev, ScannedTo: more.ScannedTo}

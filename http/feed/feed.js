@@ -8,14 +8,17 @@ const source = document.currentScript && document.currentScript.src;
 const maxCount = 100, maxText = 500, timeout = 15e3;
 
 const style = `
-:host{display:block;color-scheme:light;--i:var(--fedmsg-ink,#1a1a1a);--p:var(--fedmsg-paper,#fff);--m:var(--fedmsg-muted,#595959);--r:var(--fedmsg-rule,#d9d9d9);--a:var(--fedmsg-accent,#0b57a4);color:var(--i);background:var(--p);font:15px/1.5 ui-sans-serif,system-ui,sans-serif;text-align:start}
-:host([theme=dark]){color-scheme:dark;--i:var(--fedmsg-ink,#e8e8e8);--p:var(--fedmsg-paper,#16181b);--m:var(--fedmsg-muted,#a8a8a8);--r:var(--fedmsg-rule,#3a3d42);--a:var(--fedmsg-accent,#8ab8ff)}
-@media(prefers-color-scheme:dark){:host(:not([theme=light])){color-scheme:dark;--i:var(--fedmsg-ink,#e8e8e8);--p:var(--fedmsg-paper,#16181b);--m:var(--fedmsg-muted,#a8a8a8);--r:var(--fedmsg-rule,#3a3d42);--a:var(--fedmsg-accent,#8ab8ff)}}
+:host{display:block;padding:.3em .8em;--i:var(--fedmsg-ink,#1a1a1a);--p:var(--fedmsg-paper,#fff);--m:var(--fedmsg-muted,#595959);--r:var(--fedmsg-rule,#d9d9d9);--a:var(--fedmsg-accent,#0b57a4);color:var(--i);background:var(--p);font:15px/1.5 ui-sans-serif,system-ui,sans-serif;text-align:start}
+:host([theme=light]){color-scheme:light}
+:host([theme=dark]){color-scheme:dark}
+@supports(color:light-dark(red,red)){:host{--i:var(--fedmsg-ink,light-dark(#1a1a1a,#e8e8e8));--p:var(--fedmsg-paper,light-dark(#fff,#16181b));--m:var(--fedmsg-muted,light-dark(#595959,#a8a8a8));--r:var(--fedmsg-rule,light-dark(#d9d9d9,#3a3d42));--a:var(--fedmsg-accent,light-dark(#0b57a4,#8ab8ff))}}
 :host([hidden]),[hidden]{display:none!important}
 ul{list-style:none;margin:0;padding:0}
 li{display:grid;grid-template-columns:20px 1fr;gap:0 .6em;padding:.4em 0;border-bottom:1px solid var(--r)}
 img{width:20px;height:20px;object-fit:contain;margin-top:.1em}
 div{grid-column:2;min-width:0;overflow-wrap:anywhere}
+ul:not(:has(img)) li{display:block}
+li:last-child{border:0}
 a{color:var(--a)}
 small,footer,p{color:var(--m);font-size:13px}
 a:focus-visible,button:focus-visible{outline:2px solid var(--a);outline-offset:2px}

@@ -1,7 +1,6 @@
 package feed
 
 import (
-	"context"
 	"html"
 	"net/url"
 	"strings"
@@ -23,6 +22,8 @@ const (
 // A channel is a feed before it is written.
 type channel struct {
 	place
+	path                       string     // of the form
+	values                     url.Values // that were asked for
 	id, title, name            string
 	home, self, next, previous string    // addresses; the last two may be empty
 	updated                    time.Time // of the newest entry, by its publisher
@@ -39,6 +40,7 @@ type item struct {
 	people, packages  []string
 	topic, category   string
 	icon, msgID, kind string
+	count             int // of the messages that it is made of, if they are several
 }
 
 func (c *channel) add(i item) {
@@ -46,10 +48,8 @@ func (c *channel) add(i item) {
 	c.updated = latest(c.updated, i.at)
 }
 
-// item makes an entry of a message.
-func (f *Feeds) item(ctx context.Context, p place, e fedmsg.Entry) item {
-	m := e.Message
-	w := f.cfg.Describer.Describe(ctx, m)
+// item makes an entry of a message and the words for it.
+func (f *Feeds) item(p place, m *fedmsg.Message, w fedmsg.Words) item {
 	topic := line(string(m.Topic), maxTitle)
 	i := item{
 		at: datable(m.Time), topic: topic, category: category(topic), msgID: line(m.ID, maxTitle),
@@ -84,9 +84,6 @@ func (i item) body(long string) string {
 	if !wrote {
 		paragraph(html.EscapeString(i.title))
 	}
-	anchor := func(link, text string) string {
-		return `<a href="` + html.EscapeString(link) + `">` + html.EscapeString(text) + "</a>"
-	}
 	if i.link != i.page {
 		paragraph(anchor(i.link, i.link))
 	}
@@ -101,6 +98,10 @@ func (i item) body(long string) string {
 	}
 	paragraph(strings.Join(append(about, anchor(i.page, i.topic)), " · "))
 	return b.String()
+}
+
+func anchor(link, text string) string {
+	return `<a href="` + html.EscapeString(link) + `">` + html.EscapeString(text) + "</a>"
 }
 
 // category is the fourth word of a topic, or "".

@@ -26,7 +26,7 @@ type (
 		HTML      string       `json:"content_html"`
 		Published string       `json:"date_published"`
 		Authors   []jsonAuthor `json:"authors,omitempty"`
-		Tags      []string     `json:"tags"`
+		Tags      []string     `json:"tags,omitempty"`
 		Fedmsg    jsonMore     `json:"_fedmsg"`
 	}
 	jsonAuthor struct {
@@ -34,10 +34,11 @@ type (
 		Avatar string `json:"avatar,omitempty"`
 	}
 	jsonMore struct {
-		MsgID    string   `json:"msg_id"`
-		Topic    string   `json:"topic"`
-		Category string   `json:"category"`
-		Kind     string   `json:"title"` // as in the words of the API
+		MsgID    string   `json:"msg_id,omitempty"` // not of several messages
+		Count    int      `json:"count,omitempty"`  // only of several
+		Topic    string   `json:"topic,omitempty"`  // not of several that differ
+		Category string   `json:"category,omitempty"`
+		Kind     string   `json:"title,omitempty"` // as in the words of the API
 		Page     string   `json:"page"`
 		Icon     string   `json:"icon,omitempty"`
 		Users    []string `json:"usernames"`
@@ -53,7 +54,7 @@ func writeJSON(c *channel) ([]byte, error) {
 	for _, i := range c.items {
 		item := jsonItem{
 			ID: i.id, URL: i.link, Title: i.title, HTML: i.html, Published: i.at.Format(time.RFC3339),
-			Fedmsg: jsonMore{MsgID: i.msgID, Topic: i.topic, Category: i.category, Kind: i.kind, Page: i.page, Icon: i.icon,
+			Fedmsg: jsonMore{MsgID: i.msgID, Count: i.count, Topic: i.topic, Category: i.category, Kind: i.kind, Page: i.page, Icon: i.icon,
 				Users: append([]string{}, i.people...), Packages: append([]string{}, i.packages...)},
 		}
 		if i.agent != "" {

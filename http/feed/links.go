@@ -74,11 +74,11 @@ func withQuery(values url.Values) string {
 }
 
 // lasting returns the parameters that say what is asked for, without those that say
-// which part of it.
-func lasting(values url.Values) url.Values {
+// which part of it, and without some others.
+func lasting(values url.Values, without ...string) url.Values {
 	all := make(url.Values)
 	for name, list := range values {
-		if name != "cursor" && name != "limit" {
+		if name != "cursor" && name != "limit" && !slices.Contains(without, name) {
 			all[name] = list
 		}
 	}
@@ -107,10 +107,8 @@ func title(name string, values url.Values) string {
 		asked = append(asked, q)
 	}
 	var names []string
-	for name := range lasting(values) {
-		if name != "q" {
-			names = append(names, name)
-		}
+	for name := range lasting(values, "q", "grouped") {
+		names = append(names, name)
 	}
 	slices.Sort(names)
 	for _, name := range names {
