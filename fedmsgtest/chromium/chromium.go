@@ -203,7 +203,9 @@ func (p *Page) take(r reply) {
 			p.problems = append(p.problems, "console: "+string(r.Params))
 		}
 	case "Log.entryAdded": // a violation of a policy, a request that failed
-		var added struct{ Entry struct{ Level, Text, URL string } }
+		var added struct {
+			Entry struct{ Level, Text, URL string }
+		}
 		if json.Unmarshal(r.Params, &added) == nil && added.Entry.Level == "error" {
 			p.problems = append(p.problems, added.Entry.Text+" "+added.Entry.URL)
 		}
