@@ -302,7 +302,7 @@ func (a *API) topics(ctx context.Context, r *route.Request) (*route.Answer, erro
 		body = append(body, route.JSON(known(f))...)
 		id := ""
 		if sampled {
-			newest, _, err := a.newest(ctx, fedmsg.Query{Filter: has(fedmsg.TopicField, f.Name), Since: f.Last})
+			newest, _, err := a.newest(ctx, fedmsg.Query{Since: f.Last}, fedmsg.TopicField, f.Name)
 			if err != nil {
 				return nil, err
 			}
@@ -320,9 +320,32 @@ func (a *API) topics(ctx context.Context, r *route.Request) (*route.Answer, erro
 	return &route.Answer{Body: append(body, "]}\n"...), Sheet: t}, nil
 }
 
-// newest returns the newest entry that passes a query, if there is one.
-func (a *API) newest(ctx context.Context, q fedmsg.Query) (found []fedmsg.Entry, complete bool, err error) {
+// maxLikes is how many pages are looked through for a topic, among those that have
+// three more words before it.
+const maxLikes = 10
+
+// newest returns the newest entry that passes a query and has a value in a field, if
+// there is one.
+func (a *API) newest(ctx context.Context, q fedmsg.Query, field fedmsg.Field, value string) (found []fedmsg.Entry, complete bool, err error) {
+	q.Filter = fedmsg.Filter{Of: []fedmsg.Filter{q.Filter, has(field, value)}}
 	q.Limit, q.OldestFirst, q.Cursor = 1, false, ""
-	page, err := a.cfg.Archive.Search(ctx, q)
-	return page.Entries, page.ScannedTo.IsZero() || len(page.Entries) > 0, err
+	for range maxLikes {
+		page, err := a.cfg.Archive.Search(ctx, q)
+		if err != nil {
+			return nil, false, err
+		}
+		i := slices.IndexFunc(page.Entries, func(e fedmsg.Entry) bool {
+			return field != fedmsg.TopicField || string(e.Message.Topic) == value
+		})
+		if i >= 0 {
+			return page.Entries[i : i+1], true, nil
+		}
+		if !page.ScannedTo.IsZero() || page.Next == "" {
+			return nil, page.ScannedTo.IsZero(), nil
+		}
+		if q.Cursor = page.Next; q.Limit == 1 {
+			q.Limit = 50
+		}
+	}
+	return nil, false, nil
 }

@@ -65,12 +65,8 @@ func (a *API) presence(ctx context.Context, r *route.Request) (p presence, err e
 	for at := begin(period, q.Since); at.Before(q.Until); at = next(period, at) {
 		p.begins = append(p.begins, at)
 	}
-	counted := q
-	everything := q.Filter.Op == fedmsg.All && len(q.Filter.Of) == 0
-	if !everything {
-		counted.Since = time.Time{}
-	}
-	counts, err := a.cfg.Archive.Count(ctx, counted, fedmsg.Grouping{Step: day, Field: field, Limit: manyNames})
+	by := fedmsg.Grouping{Step: day, Field: field, Limit: manyNames}
+	counts, err := a.cfg.Archive.Count(ctx, q, by)
 	if err != nil {
 		return p, err
 	}
@@ -80,18 +76,15 @@ func (a *API) presence(ctx context.Context, r *route.Request) (p presence, err e
 		if row.Value == "" {
 			continue
 		}
-		if first, known := p.first[row.Value]; !known || at.Before(first) {
-			p.first[row.Value] = at
-		}
-		if row.At.Before(floor(q.Since, day)) {
-			continue
+		if _, known := p.first[row.Value]; !known {
+			p.first[row.Value] = at // rows are in the order of time
 		}
 		if p.there[at] == nil {
 			p.there[at] = make(map[string]struct{})
 		}
 		p.there[at][row.Value] = struct{}{}
 	}
-	if everything { // it is known since when somebody is known
+	if q.Filter.Op == fedmsg.All && len(q.Filter.Of) == 0 { // it is known since when somebody is known
 		terms, err := a.cfg.Archive.Terms(ctx, field, "", manyNames)
 		if err != nil {
 			return p, err
@@ -100,6 +93,18 @@ func (a *API) presence(ctx context.Context, r *route.Request) (p presence, err e
 			if first, known := p.first[t.Name]; known && t.First.Before(first) {
 				p.first[t.Name] = begin(period, t.First)
 			}
+		}
+		return p, nil
+	}
+	before := q
+	before.Since, before.Until = time.Time{}, q.Since
+	if counts, err = a.cfg.Archive.Count(ctx, before, by); err != nil {
+		return p, err
+	}
+	p.complete = p.complete && !counts.Estimate
+	for _, row := range counts.Rows {
+		if at := begin(period, row.At); row.Value != "" && !at.After(p.first[row.Value]) {
+			p.first[row.Value] = at
 		}
 	}
 	return p, nil

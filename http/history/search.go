@@ -196,6 +196,3 @@ func (a *API) beside(ctx context.Context, q fedmsg.Query, e fedmsg.Entry, limit 
 func has(f fedmsg.Field, value string) fedmsg.Filter {
 	return fedmsg.Filter{Op: fedmsg.Has, Test: fedmsg.Test{Field: f, Value: value}}
 }
-
-// and returns a filter that one more condition holds for.
-func and(f, more fedmsg.Filter) fedmsg.Filter { return fedmsg.Filter{Of: []fedmsg.Filter{f, more}} }

@@ -193,9 +193,7 @@ func (a *API) latest(ctx context.Context, r *route.Request) (*route.Answer, erro
 	}
 	var all []last
 	for _, v := range f.Values {
-		of := q
-		of.Filter = and(q.Filter, has(fedmsg.Field(field), v.Value))
-		entries, whole, err := a.newest(ctx, of)
+		entries, whole, err := a.newest(ctx, q, fedmsg.Field(field), v.Value)
 		if err != nil {
 			return nil, err
 		}
