@@ -175,6 +175,8 @@ func (m monthFiles) Open(_ context.Context, month string) (*segment.Tables, erro
 		return nil, errors.Join(err, write.Close(), c.close())
 	}
 	write.SetMaxOpenConns(1)
+	write.SetMaxIdleConns(-1) // sessions keep what they need
+	read.SetMaxIdleConns(-1)
 	return &segment.Tables{Read: read, Write: write,
 		Size:       func() int64 { return fileSize(file) + fileSize(file+"-wal") },
 		Checkpoint: func(conn *sql.Conn) error { return checkpointArchive(conn, file+"-wal") },

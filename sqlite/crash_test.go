@@ -41,6 +41,10 @@ func TestMain(m *testing.M) {
 		child(dir)
 		return
 	}
+	if dir := os.Getenv(archiveChildDir); dir != "" {
+		archiveChild(dir)
+		return
+	}
 	os.Exit(m.Run())
 }
 

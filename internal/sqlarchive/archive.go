@@ -85,7 +85,8 @@ type Archive struct {
 	stored     atomic.Uint64
 	duplicates atomic.Uint64
 	conflicts  atomic.Uint64
-	told       time.Time // when a conflict was logged
+	looked     atomic.Uint64 // by who asked
+	told       time.Time     // when a conflict was logged
 }
 
 var (
@@ -222,6 +223,7 @@ func (a *Archive) Samples() iter.Seq[fedmsg.Sample] {
 			{Name: "archive_stored_total", Value: float64(a.stored.Load())},
 			{Name: "archive_duplicates_total", Value: float64(a.duplicates.Load())},
 			{Name: "archive_conflicts_total", Value: float64(a.conflicts.Load())},
+			{Name: "archive_candidates_total", Value: float64(a.looked.Load())},
 		} {
 			if !yield(s) {
 				return

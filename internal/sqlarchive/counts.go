@@ -56,6 +56,7 @@ func (a *Archive) tally(t *plan.Tallying) (estimate bool, err error) {
 		return false, err
 	}
 	defer v.close()
+	defer func() { a.looked.Add(t.Looked()) }()
 	err = v.each(t.From, t.To, t.Oldest, func(p segment.Part) (bool, error) {
 		c, err := plan.Compile(p, t.Filter)
 		if err != nil {

@@ -64,6 +64,7 @@ func (a *Archive) search(ctx context.Context, q fedmsg.Query) (page fedmsg.Page,
 	}
 	defer v.close()
 	found, last, err := a.collect(asked, v, limit)
+	a.looked.Add(asked.Looked())
 	spent := errors.Is(err, plan.ErrSpent)
 	if err != nil && !spent {
 		return page, err

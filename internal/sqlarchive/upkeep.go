@@ -118,7 +118,7 @@ func (a *Archive) Verify(ctx context.Context) (r Report, err error) {
 			var faults []string
 			var borrowed *segment.Session
 			if borrowed, err = v.session(s); borrowed != nil && err == nil {
-				messages, faults, err = segment.Part{Segment: s, Session: borrowed}.Verify()
+				messages, faults, err = segment.Part{Segment: s, Session: borrowed}.Verify(ctx)
 			}
 			v.close()
 			r.Months++

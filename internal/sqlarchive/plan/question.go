@@ -54,6 +54,9 @@ func (q *Question) Place(k int64) int64 {
 
 func (q *Question) Key(place int64) int64 { return q.Place(place) }
 
+// Looked returns how many places the question looked at in lists.
+func (q *Question) Looked() uint64 { return uint64(q.looked) }
+
 // Spent reports whether the budget is. Time is looked at when there is something to
 // show for it, so that on a slow machine a question still comes to its end, in
 // parts.

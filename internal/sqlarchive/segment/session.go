@@ -13,6 +13,8 @@ type Session struct {
 	Conn  *sql.Conn
 	spell func(text string) string
 	stmts map[string]*sql.Stmt
+	// broken is set when nobody knows in what state the connection is.
+	broken bool
 }
 
 func newSession(ctx context.Context, db *sql.DB, spell func(text string) string) (*Session, error) {
@@ -82,9 +84,7 @@ func (s *Session) Begin() error {
 // End ends a transaction; after a failure the connection is not used again.
 func (s *Session) End(how string) error {
 	err := s.Exec(how)
-	if err != nil {
-		_ = s.Conn.Raw(func(any) error { return driver.ErrBadConn })
-	}
+	s.broken = s.broken || err != nil
 	return err
 }
 
@@ -93,7 +93,13 @@ func (s *Session) close() error {
 	for _, stmt := range s.stmts {
 		errs = append(errs, stmt.Close())
 	}
-	return errors.Join(append(errs, s.Conn.Close())...)
+	if s.broken {
+		_ = s.Conn.Raw(func(any) error { return driver.ErrBadConn }) // which throws it away
+	}
+	if err := s.Conn.Close(); !s.broken {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // maxIdle is how many sessions for reading a segment keeps.
