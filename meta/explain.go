@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/meta/template"
@@ -15,6 +16,7 @@ type Explanation struct {
 	Files  []string       // the rule files that were asked, in the order of who has a say
 	Fields []FieldOrigin  // in the order of the fields
 	Vars   []VariableInfo // those that were used, by name
+	Groups []GroupOrigin  // the groups for its topic, or why there is none
 	// Used are the places, in the first file, of the rules that gave something.
 	Used []int
 }
@@ -26,6 +28,15 @@ type FieldOrigin struct {
 	File  string // empty if the generic describer made it
 	Line  int
 	Why   string // why it is empty, if it is
+}
+
+// A GroupOrigin says whether a message can be in a group.
+type GroupOrigin struct {
+	File      string
+	Line      int
+	Keys      []string       // what other members must have too, one of them
+	Collected []VariableInfo // what it has to give
+	Why       string         // why it cannot be in the group, if so
 }
 
 // A VariableInfo is the value that a variable had.
@@ -61,8 +72,39 @@ func (e *Engine) Explain(ctx context.Context, m *fedmsg.Message) Explanation {
 			}
 		}
 	}
+	for _, r := range d.runs {
+		d.trace.Groups = append(d.trace.Groups, r.groupOrigins()...)
+	}
 	d.trace.Used = slices.Sorted(maps.Keys(used))
 	return *d.trace
+}
+
+// groupOrigins tells of each group of a file, or of all that none is for the topic.
+func (r *run) groupOrigins() (all []GroupOrigin) {
+	for _, g := range r.plan.groups {
+		o := GroupOrigin{File: r.p.file, Line: g.line}
+		r.Forget()
+		if g.when != nil && !r.eval(g.when).IsTrue() {
+			o.Why = "its condition, when, does not hold"
+		} else if keys, ok := g.keys(r); !ok {
+			o.Why = "by, or overlap, has nothing here"
+			if why := r.Why(); why != "" {
+				o.Why += ": " + why
+			}
+		} else {
+			o.Keys = keys
+		}
+		for _, name := range slices.Sorted(maps.Keys(g.collect)) {
+			r.Forget()
+			v := template.Flatten(nil, []template.Value{r.eval(g.collect[name])})
+			o.Collected = append(o.Collected, VariableInfo{name, strings.Join(template.Strings(v), ", ")})
+		}
+		all = append(all, o)
+	}
+	if len(all) == 0 && len(r.p.groups) > 0 {
+		all = append(all, GroupOrigin{File: r.p.file, Line: r.p.groups[0].line, Why: "no group of the file is for this topic"})
+	}
+	return all
 }
 
 func shown(v template.Value) string {

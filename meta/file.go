@@ -119,9 +119,21 @@ func decodeFile(name string, src []byte) (*document, lineTable, []Problem) {
 		return nil, nil, append(problems, Problem{name, 0, strings.TrimPrefix(err.Error(), "toml: ")})
 	}
 	if doc.Service == "" {
+		if slices.ContainsFunc(problems, func(p Problem) bool { return strings.HasPrefix(p.Text, "service: ") }) {
+			return nil, nil, problems
+		}
 		return nil, nil, append(problems, Problem{name, 0, `no service: write service = "NAME", the fourth word of its topics`})
 	}
 	return &doc, readLines(src), problems
+}
+
+// ServiceOf returns the service of a rule file; "" if it cannot be read.
+func ServiceOf(src []byte) string {
+	doc, _, _ := decodeFile("", src)
+	if doc == nil {
+		return ""
+	}
+	return doc.Service
 }
 
 // wrongType is how the decoder words that a value is of another type than its field.

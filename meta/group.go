@@ -1,6 +1,7 @@
 package meta
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -78,8 +79,11 @@ type Group struct {
 	Categories []string // the fourth words of the topics
 	// Each are the words of each member.
 	Each []fedmsg.Words
-	// Line is where the rule file says how to word it; 0 for a single message.
+	// File and Line are where a rule file says how to word it; 0 for a single message.
+	File string
 	Line int
+	// Why says why it is not worded so, if the sentence failed.
+	Why string
 }
 
 // A member is a message on its way into a group.
@@ -229,7 +233,7 @@ func (g *group) keys(r *run) (keys []string, ok bool) {
 // together words the members of a group.
 func (g *group) together(all []*member, members []int, r *run) Group {
 	made := summed(all, members)
-	made.Line = g.line
+	made.File, made.Line = r.p.file, g.line
 	collected := make(map[string][]string)
 	var bodies []template.Value
 	for _, n := range members {
@@ -255,8 +259,10 @@ func (g *group) together(all []*member, members []int, r *run) Group {
 	}
 	defer func() { r.extra = nil }()
 	first := all[members[0]].words
+	r.Forget()
 	made.Words.Subtitle = oneLine(r.eval(g.subtitle).String())
 	if made.Words.Subtitle == "" {
+		made.Why = cmp.Or(r.Why(), "the sentence is empty")
 		made.Words.Subtitle = fmt.Sprintf("%s (and %d more)", first.Subtitle, len(members)-1)
 	}
 	made.Words.Icon, made.Words.Link, made.Words.SecondaryIcon = first.Icon, first.Link, first.Icon

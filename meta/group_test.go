@@ -3,6 +3,7 @@ package meta_test
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -397,5 +398,45 @@ func TestSubjective(t *testing.T) {
 		if got := meta.Subjective(tt.sentence, tt.subject); got != tt.want {
 			t.Errorf("Subjective(%q, %q) = %q, want %q", tt.sentence, tt.subject, got, tt.want)
 		}
+	}
+}
+
+// An explanation says whether a message can be in a group, with what, and why not.
+func TestExplainGroups(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "shop.toml", `service = "shop"
+[[group]]
+topic = "sold"
+when  = '{{.by}}'
+by    = ['{{.by}}', '{{.place}}']
+subtitle = '{{.by}} sold {{$what}}'
+[group.collect]
+what = '{{.what}}'
+[[group]]
+topic = "sold"
+overlap = '{{.tags}}'
+subtitle = '{{.nothing}} sold'
+`)
+	engine := newEngine(t, meta.Config{Dir: dir, Files: fstest.MapFS{}})
+	tests := []struct{ topic, body, want string }{
+		{"shop.sold", `{"by": "alice", "place": "here", "what": ["b", "a"], "tags": ["x", "y"]}`, `2 [["alice" "here"]] [{what b, a}] ; 9 [x y] [] `},
+		{"shop.sold", `{"by": "alice"}`, `2 [] [{what }] by, or overlap, has nothing here: .place is not there; 9 [] [] by, or overlap, has nothing here: .tags is not there`},
+		{"shop.sold", `{"tags": []}`, `2 [] [{what }] its condition, when, does not hold; 9 [] [] by, or overlap, has nothing here`},
+		{"shop.bought", `{}`, `2 [] [] no group of the file is for this topic`},
+		{"bar.x", `{}`, ``},
+	}
+	for _, tt := range tests {
+		var got []string
+		for _, g := range engine.Explain(t.Context(), fedmsgtest.MessageOf(1, fedmsg.Topic("org.fedoraproject.prod."+tt.topic), tt.body)).Groups {
+			got = append(got, fmt.Sprint(g.Line, " ", g.Keys, " ", g.Collected, " ", g.Why))
+		}
+		if got := strings.Join(got, "; "); got != tt.want {
+			t.Errorf("%s %s:\n%s\nwant\n%s", tt.topic, tt.body, got, tt.want)
+		}
+	}
+	m := fedmsgtest.MessageOf(1, "org.fedoraproject.prod.shop.sold", `{"tags": ["x"]}`)
+	groups := engine.Group(t.Context(), []*fedmsg.Message{m, m})
+	if len(groups) != 1 || groups[0].Why != ".nothing is not there" || groups[0].File != filepath.Join(dir, "shop.toml") || groups[0].Line != 9 {
+		t.Errorf("a group of which the sentence fails: %+v", groups)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -67,6 +68,12 @@ func (w *watched) saying(service, sentence string) {
 func (w *watched) telling(problem string) {
 	w.t.Helper()
 	fedmsgtest.Eventually(w.t, soon, "a problem is told: "+problem, func() bool { return w.tells(problem) })
+}
+
+// logging waits until the log has a text.
+func (w *watched) logging(text string) {
+	w.t.Helper()
+	fedmsgtest.Eventually(w.t, soon, "in the log: "+text, func() bool { return strings.Contains(w.log.String(), text) })
 }
 
 func (w *watched) tells(problem string) bool {
@@ -154,6 +161,48 @@ func TestWatchWrongRule(t *testing.T) {
 	w.telling(`shop.toml:5: rule.subtitle: unknown helper "qqqqqqqq"; a field of the message is written .qqqqqqqq`)
 	if w.tells("its former rules stay in force") {
 		t.Error("the former rules of a file that can be read stay in force")
+	}
+	w.logging(`msg="a mistake in a rule file; what has it is left out, the rest of the file is in force" err="` + filepath.Join(w.dir, "shop.toml") + `:5: rule.subtitle: `)
+	w.logging(`msg="the rules have changed" files=[` + filepath.Join(w.dir, "shop.toml") + `]`)
+}
+
+// The log says that rules have changed if they have: not of examples, and not of a
+// file of which the former rules stay.
+func TestWatchTellsChanges(t *testing.T) {
+	w := watch(t, "shop.toml", says("shop", "one"))
+	shop := filepath.Join(w.dir, "shop.toml")
+	write(t, w.dir, "shop.jsonl", "{}", "shop.toml", "service = \n")
+	w.logging(`msg="a rule file cannot be used; its former rules stay in force" err="` + shop + `:1: `)
+	if strings.Contains(w.log.String(), "the rules have changed") {
+		t.Errorf("nothing has changed:\n%s", w.log)
+	}
+	write(t, w.dir, "shop.toml", says("shop", "one"))
+	w.logging(`msg="the rules have changed" files=[` + shop + `]`) // they are in order again
+	write(t, w.dir, "new.toml", "service = \n")
+	w.logging(`msg="a rule file cannot be used and is left out" err="` + filepath.Join(w.dir, "new.toml") + `:1: `)
+	write(t, w.dir, "new.toml", "prefix = 'org.a'\n"+says("shop", "twice"))
+	w.logging(`msg="two rule files of one service" err="` + shop + `: new.toml is of service \"shop\" too`)
+}
+
+// Two files of a folder may be of one service, if no message is of both.
+func TestTwins(t *testing.T) {
+	one, other := "prefix = ['org.a', 'org.b']\n"+says("shop", "one"), "prefix = 'org.c'\n"+says("shop", "other")
+	dir := t.TempDir()
+	write(t, dir, "a.toml", one, "b.toml", other)
+	if notes := newEngine(t, meta.Config{Dir: dir}).Notes(); len(notes) > 0 {
+		t.Errorf("of two prefixes: %v", notes)
+	}
+	write(t, dir, "c.toml", one, "d.toml", says("shop", "all"))
+	var told []string
+	for _, p := range newEngine(t, meta.Config{Dir: dir}).Notes() {
+		told = append(told, filepath.Base(p.File)+": "+p.Text)
+	}
+	want := []string{
+		`c.toml: a.toml is of service "shop" too, and has the first word; put them together, or give each its prefix`,
+		`d.toml: a.toml is of service "shop" too, and has the first word; put them together, or give each its prefix`,
+	}
+	if !slices.Equal(told, want) {
+		t.Errorf("notes:\n%q, want\n%q", told, want)
 	}
 }
 

@@ -1,11 +1,13 @@
 package meta
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"slices"
@@ -29,8 +31,19 @@ type ruleset struct {
 	schemas   map[string]*generic.Schema
 	own       map[string]*program // the operator's, by file
 	problems  []Problem
-	stamp     string // changes with the operator's files
+	notes     []Problem
+	left      map[string]string // of the operator's files that cannot be read: what becomes of them
+	inForce   map[string]string // the text of the operator's files that are in force
+	stamp     string            // changes with the operator's files
 }
+
+// What becomes of a rule file in which something is wrong.
+const (
+	partLeft     = "a mistake in a rule file; what has it is left out, the rest of the file is in force"
+	fileLeft     = "a rule file cannot be used and is left out"
+	staysInForce = "its former rules stay in force"
+	formerStay   = "a rule file cannot be used; its former rules stay in force"
+)
 
 // An entry is a rule file. Built-in ones are compiled when they are first needed:
 // most programs see messages of few services, and must start fast.
@@ -68,7 +81,10 @@ func (set *ruleset) find(prefix, service string) []*program {
 // load reads all rules. What is wrong in the operator's files becomes a problem;
 // of a file that cannot be read at all the version of old is kept.
 func load(cfg Config, old *ruleset) (*ruleset, error) {
-	set := &ruleset{byService: make(map[string][]*entry), own: make(map[string]*program), schemas: make(map[string]*generic.Schema)}
+	set := &ruleset{
+		byService: make(map[string][]*entry), own: make(map[string]*program), schemas: make(map[string]*generic.Schema),
+		left: make(map[string]string), inForce: make(map[string]string),
+	}
 	if cfg.Dir != "" {
 		if err := set.loadDir(cfg.Dir, old); err != nil {
 			return nil, fmt.Errorf("rules: %w", err)
@@ -109,19 +125,22 @@ func (set *ruleset) loadDir(dir string, old *ruleset) error {
 		return err
 	}
 	for _, name := range names {
-		isRules, isSchema := strings.HasSuffix(name, ".toml"), strings.HasSuffix(name, schemaSuffix)
-		if !isRules && !isSchema || strings.HasPrefix(name, ".") { // such as the locks of editors
+		isSchema := strings.HasSuffix(name, schemaSuffix)
+		if !isOurs(name) {
 			continue
 		}
 		file := path.Join(dir, name)
 		src, err := readFile(root, name)
 		if err != nil {
 			set.problems = append(set.problems, Problem{file, 0, err.Error()})
+			set.left[file] = fileLeft
 		} else if isSchema {
 			s, err := generic.ReadSchema(src)
 			if err != nil {
 				set.problems = append(set.problems, Problem{file, 0, err.Error()})
+				set.left[file] = fileLeft
 			}
+			set.inForce[file] = string(src)
 			set.schemas[strings.TrimSuffix(name, schemaSuffix)] = s
 		}
 		if isSchema {
@@ -132,18 +151,41 @@ func (set *ruleset) loadDir(dir string, old *ruleset) error {
 			var problems []Problem
 			p, problems = newProgram(file, src)
 			set.problems = append(set.problems, problems...)
+			set.inForce[file] = string(src)
 		}
 		if p == nil {
+			delete(set.inForce, file)
+			set.left[file] = fileLeft
 			if old == nil || old.own[file] == nil {
 				continue
 			}
-			p = old.own[file]
-			set.problems = append(set.problems, Problem{file, 0, "its former rules stay in force"})
+			p, set.left[file], set.inForce[file] = old.own[file], formerStay, old.inForce[file]
+			set.problems = append(set.problems, Problem{file, 0, staysInForce})
 		}
 		set.own[file] = p
+		set.noteTwins(p)
 		set.byService[p.service] = append(set.byService[p.service], &entry{file: file, program: p})
 	}
 	return nil
+}
+
+// isOurs reports whether a name is that of a rule file or a schema; those of the
+// locks of editors are not.
+func isOurs(name string) bool {
+	return (strings.HasSuffix(name, ".toml") || strings.HasSuffix(name, schemaSuffix)) && !strings.HasPrefix(name, ".")
+}
+
+// noteTwins notes files of the folder that speak of the same messages as p does.
+func (set *ruleset) noteTwins(p *program) {
+	for _, en := range set.byService[p.service] {
+		other := en.program
+		apart := len(p.prefixes) > 0 && len(other.prefixes) > 0 &&
+			!slices.ContainsFunc(p.prefixes, func(prefix string) bool { return slices.Contains(other.prefixes, prefix) })
+		if !apart {
+			set.notes = append(set.notes, Problem{p.file, 0, fmt.Sprintf("%s is of service %q too, and has the first word; put them together, or give each its prefix", path.Base(other.file), p.service)})
+			return
+		}
+	}
 }
 
 func readFile(root *os.Root, name string) ([]byte, error) {
@@ -178,7 +220,7 @@ func stampOf(root *os.Root) (string, error) {
 	}
 	var b strings.Builder
 	for _, en := range entries {
-		if info, err := root.Stat(en.Name()); err == nil {
+		if info, err := root.Stat(en.Name()); err == nil && isOurs(en.Name()) {
 			fmt.Fprintln(&b, en.Name(), info.Size(), info.ModTime().UnixNano())
 		}
 	}
@@ -189,9 +231,17 @@ func stampOf(root *os.Root) (string, error) {
 func (e *Engine) use(set *ruleset) {
 	e.rules.Store(set)
 	for _, p := range set.problems {
-		e.logger.Warn("a rule is left out", "err", p)
+		if p.Text != staysInForce {
+			e.logger.Warn(cmp.Or(set.left[p.File], partLeft), "err", p)
+		}
+	}
+	for _, p := range set.notes {
+		e.logger.Warn("two rule files of one service", "err", p)
 	}
 }
+
+// Notes are what is in force in the operator's rules, but surely not meant so.
+func (e *Engine) Notes() []Problem { return slices.Clone(e.rules.Load().notes) }
 
 // Problems are what is wrong in the operator's rules; those rules are not in force.
 func (e *Engine) Problems() []Problem { return slices.Clone(e.rules.Load().problems) }
@@ -240,6 +290,24 @@ func (e *Engine) reload() error {
 		return err
 	}
 	e.use(set)
-	e.logger.Info("the rules have changed", "dir", e.cfg.Dir)
+	if changed := set.changedSince(old); len(changed) > 0 {
+		e.logger.Info("the rules have changed", "files", changed)
+	}
 	return nil
+}
+
+// changedSince are the operator's files of which something else is in force than
+// was in old, or that can be used again.
+func (set *ruleset) changedSince(old *ruleset) []string {
+	changed := make(map[string]bool)
+	for file, text := range set.inForce {
+		before, ok := old.inForce[file]
+		changed[file] = !ok || before != text || old.left[file] != "" && set.left[file] == ""
+	}
+	for file := range old.inForce {
+		_, ok := set.inForce[file]
+		changed[file] = changed[file] || !ok
+	}
+	maps.DeleteFunc(changed, func(_ string, is bool) bool { return !is })
+	return slices.Sorted(maps.Keys(changed))
 }

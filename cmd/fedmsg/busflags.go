@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"net"
 	"os"
 	"strconv"
 	"strings"
@@ -108,6 +109,9 @@ func (b *busFlags) resolve(f *pflag.FlagSet, env environ) (done bool, err error)
 		}
 	}
 	b.URL = cmp.Or(b.URL, client.DefaultURL)
+	if _, _, err := net.SplitHostPort(b.URL); err == nil && !strings.Contains(b.URL, "://") {
+		b.URL = "http://" + b.URL // HOST:PORT
+	}
 	if b.configFile != "" {
 		return false, configError{&fedmsg.HintError{
 			Err:  fmt.Errorf("--config-filename: %s: configuration files are not read yet", b.configFile),

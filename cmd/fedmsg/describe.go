@@ -31,7 +31,7 @@ func newDescribe(env environ) *cobra.Command {
 		Long: `Read whole messages from files or standard input, one JSON object each, and print
 one JSON object for each: title, subtitle (the sentence), link, icon,
 secondary_icon, usernames, packages, objects, long_form, agent, emails, avatars.
-Lines of "fedmsg tail --json" are read too.
+Lines of "fedmsg tail --json" and examples of rules are read too.
 
 What is no message is told, the others are described, and the exit status is 65.`,
 		Example: `  fedmsg describe messages.jsonl
@@ -44,7 +44,7 @@ What is no message is told, the others are described, and the exit status is 65.
 		RunE: func(cmd *cobra.Command, files []string) error { return d.run(cmd.Context(), env, files) },
 	}
 	f := cmd.Flags()
-	f.BoolVar(&d.Text, "text", false, "a line of text for each: title -- sentence link")
+	f.BoolVar(&d.Text, "text", false, "a line of text for each: title -- sentence link; of --group: sentence link")
 	f.BoolVar(&d.Group, "group", false, "make one line of messages that belong together; all are read first")
 	f.StringVar(&d.Subject, "subject", "", "word it for USER, who did some of it: \"You ...\", in the field subjective")
 	d.flags(f, env)
@@ -64,18 +64,20 @@ func (d *describeFlags) run(ctx context.Context, env environ, files []string) (e
 		if err != nil {
 			return err
 		}
-		m, err := readMessage(doc.text)
+		messages, err := readMessages(doc.text)
 		if err != nil {
 			bad++
 			fmt.Fprintf(env.stderr, "fedmsg describe: %s: %s\n", cleanLine(doc.place), cleanLine(err.Error()))
 			continue
 		}
 		if d.Group {
-			all = append(all, m)
+			all = append(all, messages...)
 			continue
 		}
-		if err := cmp.Or(d.print(out, engine.Describe(ctx, m)), out.Flush()); err != nil { // the next may come in an hour
-			return err
+		for _, m := range messages {
+			if err := cmp.Or(d.print(out, engine.Describe(ctx, m)), out.Flush()); err != nil { // the next may come in an hour
+				return err
+			}
 		}
 	}
 	if d.Group {
@@ -86,30 +88,45 @@ func (d *describeFlags) run(ctx context.Context, env environ, files []string) (e
 		}
 	}
 	if bad > 0 {
-		return fmt.Errorf("%s no %s: %w", plural(bad, "1 text that was read is", fmt.Sprintf("%d texts that were read are", bad)), plural(bad, "message", "messages"), fedmsg.ErrInvalid)
+		return invalidError{fmt.Sprintf("%s no %s", plural(bad, "1 text that was read is", fmt.Sprintf("%d texts that were read are", bad)), plural(bad, "message", "messages"))}
 	}
 	return nil
 }
 
-// readMessage reads a message, or an element that holds one.
-func readMessage(text []byte) (*fedmsg.Message, error) {
+// readMessages reads a message, an element that holds one, or an example of rules,
+// which holds one or several.
+func readMessages(text []byte) ([]*fedmsg.Message, error) {
 	m, err := fedmsg.DecodeHistory(text)
 	if err != nil {
 		return nil, err
 	}
-	if m.Topic == "" {
-		var element struct{ Message json.RawMessage }
-		if json.Unmarshal(text, &element) == nil && element.Message != nil {
-			m, err = fedmsg.DecodeHistory(element.Message)
+	if m.Topic != "" {
+		return []*fedmsg.Message{m}, nil
+	}
+	var holds struct {
+		Message, Msg json.RawMessage
+		Msgs         []json.RawMessage
+	}
+	if json.Unmarshal(text, &holds) == nil {
+		inside := holds.Msgs
+		if one := cmp.Or(string(holds.Message), string(holds.Msg)); one != "" {
+			inside = []json.RawMessage{json.RawMessage(one)}
+		}
+		var all []*fedmsg.Message
+		for _, text := range inside {
+			m, err := fedmsg.DecodeHistory(text)
 			if err != nil {
 				return nil, err
 			}
+			if m.Topic != "" {
+				all = append(all, m)
+			}
+		}
+		if len(all) > 0 && len(all) == len(inside) {
+			return all, nil
 		}
 	}
-	if m.Topic == "" {
-		return nil, fedmsg.RefuseField(fedmsg.MissingField, "topic", "every message has it")
-	}
-	return m, nil
+	return nil, fedmsg.RefuseField(fedmsg.MissingField, "topic", "every message has it")
 }
 
 func (d *describeFlags) print(out io.Writer, w fedmsg.Words) error {

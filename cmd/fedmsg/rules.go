@@ -87,12 +87,39 @@ say. A folder stands for the rule files in it. Exits with 65 if there is somethi
 					return err
 				}
 			}
-			if found > 0 {
-				return fmt.Errorf("%s in %d %s: %w", counted(found, "problem"), len(files), plural(len(files), "file", "files"), fedmsg.ErrInvalid)
+			twins, err := printTwins(output{env.stdout}, files)
+			if err != nil {
+				return err
+			}
+			if found += twins; found > 0 {
+				return invalidError{fmt.Sprintf("%s in %d %s", counted(found, "problem"), len(files), plural(len(files), "file", "files"))}
 			}
 			return nil
 		},
 	}
+}
+
+// An invalidError is a count of what is invalid; what that is was told before.
+type invalidError struct{ text string }
+
+func (e invalidError) Error() string { return e.text }
+func (invalidError) Unwrap() error   { return fedmsg.ErrInvalid }
+
+// printTwins tells of rule files that have the same messages as others beside them.
+func printTwins(w io.Writer, files []string) (found int, err error) {
+	var told []meta.Problem
+	for _, file := range files {
+		engine, err := meta.New(meta.Config{Dir: filepath.Dir(file)}, nil)
+		if err != nil {
+			return 0, err
+		}
+		for _, p := range engine.Notes() {
+			if p.File == filepath.Clean(file) {
+				told = append(told, p)
+			}
+		}
+	}
+	return len(told), printProblems(w, told)
 }
 
 func counted(n int, noun string) string { return fmt.Sprintf("%d %s", n, plural(n, noun, noun+"s")) }
@@ -144,8 +171,8 @@ func newRulesTest(env environ) *cobra.Command {
 		Short: "Try rule files on the examples beside them",
 		Long: `Try rule files on the examples that stand beside them, SERVICE.jsonl beside
 SERVICE.toml: a message and the words that are expected for it, one object a line.
-Each rule must be shown by an example. A folder stands for the rule files in it.
-Exits with 65 if something is otherwise.`,
+Each rule must be shown by an example, and each group by one of several messages. A
+folder stands for the rule files in it. Exits with 65 if something is otherwise.`,
 		Example: `  fedmsg rules test library.toml
 
   # write down what the rules make of the examples now; then read it
@@ -185,48 +212,102 @@ func testRules(ctx context.Context, env environ, file string, update bool) error
 		if err := printProblems(out, wrong); err != nil {
 			return err
 		}
-		return fmt.Errorf("%s: %s; the examples are not tried before that is mended: %w", file, counted(len(wrong), "problem"), fedmsg.ErrInvalid)
+		return invalidError{fmt.Sprintf("%s: %s; the examples are not tried before that is mended", file, counted(len(wrong), "problem"))}
 	}
 	beside := strings.TrimSuffix(file, ".toml") + ".jsonl"
 	text, err := os.ReadFile(beside)
 	if err != nil {
-		return &fedmsg.HintError{Err: err, Hint: `examples are messages, one a line: {"msg": {"topic": ..., "msg": {...}}}; "fedmsg rules test --update" adds what is expected`}
+		return &fedmsg.HintError{Err: err, Hint: exampleHint}
 	}
 	examples, problems := example.Read(beside, text)
-	wrong = append(wrong, problems...)
-	lines := strings.Split(string(text), "\n")
-	changed := 0
+	if other := serviceOfAll(examples); other != "" && other != meta.ServiceOf(src) {
+		return &fedmsg.HintError{
+			Err:  invalidError{fmt.Sprintf("%s: the messages in %s are all of service %q, the rules of %q", file, filepath.Base(beside), other, meta.ServiceOf(src))},
+			Hint: "service is the fourth word of the topics",
+		}
+	}
+	t := ruleTest{engine: engine, now: &now, file: file, beside: beside, lines: strings.Split(string(text), "\n"), wrong: append(wrong, problems...)}
+	if err := t.try(ctx, examples, update); err != nil {
+		return err
+	}
+	if t.changed > 0 {
+		if err := writeFile(beside, []byte(strings.Join(t.lines, "\n"))); err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "%s: %s written anew; read what they say now\n", beside, counted(t.changed, "example"))
+	}
+	if err := printProblems(out, t.wrong); err != nil {
+		return err
+	}
+	if len(t.wrong) > 0 {
+		return invalidError{fmt.Sprintf("%s: %s", file, counted(len(t.wrong), "problem"))}
+	}
+	_, err = fmt.Fprintf(out, "%s: %s\n", file, counted(len(examples)+t.added, "example"))
+	return err
+}
+
+// exampleHint says what examples are.
+const exampleHint = `examples are messages, one a line: {"msg": {"topic": "org.example.prod.SERVICE.what.happened", "msg": {...}, "msg_id": "2026-1", "timestamp": 1764000180}}; "fedmsg rules test --update" adds what is expected`
+
+// serviceOfAll is the fourth word of the topics of all examples; "" if there are several.
+func serviceOfAll(examples []*example.Example) string {
+	found := ""
+	for _, ex := range examples {
+		for _, m := range ex.Messages {
+			words := strings.Split(string(m.Topic), ".")
+			if len(words) < 4 || found != "" && words[3] != found {
+				return ""
+			}
+			found = words[3]
+		}
+	}
+	return found
+}
+
+// A ruleTest tries the examples of one rule file.
+type ruleTest struct {
+	engine         *meta.Engine
+	now            *time.Time // the clock of an example
+	file, beside   string
+	lines          []string // of beside
+	wrong          []meta.Problem
+	changed, added int // lines
+}
+
+func (t *ruleTest) try(ctx context.Context, examples []*example.Example, update bool) (err error) {
 	var coverage example.Coverage
 	for _, ex := range examples {
-		now = ex.Messages[0].Time // the clock of an example
-		coverage.Add(ctx, engine, ex)
-		different := ex.Check(ctx, engine)
+		*t.now = ex.Messages[0].Time
+		coverage.Add(ctx, t.engine, ex)
+		different := ex.Check(ctx, t.engine)
 		if update && len(different) > 0 {
-			if lines[ex.Line-1], err = ex.Updated(ctx, engine); err != nil {
-				return fmt.Errorf("%s:%d: %w", beside, ex.Line, err)
+			if t.lines[ex.Line-1], err = ex.Updated(ctx, t.engine); err != nil {
+				return fmt.Errorf("%s:%d: %w", t.beside, ex.Line, err)
 			}
-			changed++
+			t.changed++
 			continue
 		}
 		for _, err := range different {
-			wrong = append(wrong, meta.Problem{File: beside, Line: ex.Line, Text: err.Error()})
+			t.wrong = append(t.wrong, meta.Problem{File: t.beside, Line: ex.Line, Text: err.Error()})
 		}
 	}
-	wrong = append(wrong, coverage.Missing(engine, file)...)
-	if changed > 0 {
-		if err := writeFile(beside, []byte(strings.Join(lines, "\n"))); err != nil {
-			return err
+	if update {
+		for _, ex := range coverage.Groups(ctx, t.engine, t.file, examples) {
+			*t.now = ex.Messages[0].Time
+			line, err := ex.Updated(ctx, t.engine)
+			if err != nil {
+				return fmt.Errorf("%s: a group: %w", t.beside, err)
+			}
+			coverage.Add(ctx, t.engine, ex)
+			if last := len(t.lines) - 1; strings.TrimSpace(t.lines[last]) == "" {
+				t.lines = t.lines[:last]
+			}
+			t.lines = append(t.lines, line, "")
+			t.changed, t.added = t.changed+1, t.added+1
 		}
-		fmt.Fprintf(out, "%s: %s written anew; read what they say now\n", beside, counted(changed, "example"))
 	}
-	if err := printProblems(out, wrong); err != nil {
-		return err
-	}
-	if len(wrong) > 0 {
-		return fmt.Errorf("%s: %s: %w", file, counted(len(wrong), "problem"), fedmsg.ErrInvalid)
-	}
-	_, err = fmt.Fprintf(out, "%s: %s\n", file, counted(len(examples), "example"))
-	return err
+	t.wrong = append(t.wrong, coverage.Missing(t.engine, t.file)...)
+	return nil
 }
 
 // isLeftOut reports whether rules of a file are not in force, as they are wrong.
@@ -240,7 +321,7 @@ func newRulesExplain(env environ) *cobra.Command {
 		Use:   "explain [MESSAGES...]",
 		Short: "Tell which rule says what about messages, and why a field is empty",
 		Long: `Read messages as "fedmsg describe" does, and tell of each which files and lines say
-what about it, what the variables are, and why a field is empty.`,
+what about it, what the variables are, why a field is empty, and what groups them.`,
 		Example: `  fedmsg rules explain --rules . message.json`,
 		RunE: func(cmd *cobra.Command, files []string) (err error) {
 			engine, err := w.engineFor(env)
@@ -249,15 +330,22 @@ what about it, what the variables are, and why a field is empty.`,
 			}
 			out := bufio.NewWriter(output{env.stdout})
 			defer func() { err = cmp.Or(err, out.Flush()) }()
+			var all []*fedmsg.Message
 			for doc, err := range documents(cmd.Context(), env, files, true) {
 				if err != nil {
 					return err
 				}
-				m, err := readMessage(doc.text)
+				messages, err := readMessages(doc.text)
 				if err != nil {
 					return fmt.Errorf("%s: %w", doc.place, err)
 				}
-				printExplanation(out, m, engine.Explain(cmd.Context(), m))
+				for _, m := range messages {
+					printExplanation(out, m, engine.Explain(cmd.Context(), m))
+				}
+				all = append(all, messages...)
+			}
+			for _, g := range engine.Group(cmd.Context(), all) {
+				printGroupOrigin(out, g, all)
 			}
 			return nil
 		},
@@ -287,6 +375,33 @@ func printExplanation(out io.Writer, m *fedmsg.Message, x meta.Explanation) {
 	}
 	for _, v := range x.Vars {
 		fmt.Fprintf(out, "  %-14s %s\n", "$"+v.Name, cleanLine(v.Value))
+	}
+	for _, g := range x.Groups {
+		fmt.Fprintf(out, "  %-14s %s:%d\n", "group", cleanLine(g.File), g.Line)
+		if g.Why != "" {
+			fmt.Fprintf(out, "  %-14s   is in no group: %s\n", "", cleanLine(g.Why))
+			continue
+		}
+		fmt.Fprintf(out, "  %-14s   goes with what has %s\n", "", cleanLine(strings.Join(g.Keys, " or ")))
+		for _, c := range g.Collected {
+			fmt.Fprintf(out, "  %-14s   $%s has %s\n", "", cleanLine(c.Name), cleanLine(cmp.Or(c.Value, "nothing")))
+		}
+	}
+	fmt.Fprintln(out)
+}
+
+// printGroupOrigin tells of a group of several messages which rule words it.
+func printGroupOrigin(out io.Writer, g meta.Group, all []*fedmsg.Message) {
+	if g.Line == 0 {
+		return
+	}
+	var ids []string
+	for _, n := range g.Members {
+		ids = append(ids, all[n].ID)
+	}
+	fmt.Fprintf(out, "group of %s\n  %-14s %s\n  %-14s   %s\n", cleanLine(strings.Join(ids, " ")), "subtitle", cleanLine(g.Words.Subtitle), "", cleanLine(fmt.Sprintf("%s:%d", g.File, g.Line)))
+	if g.Why != "" {
+		fmt.Fprintf(out, "  %-14s   not as the group says: %s\n", "", cleanLine(g.Why))
 	}
 	fmt.Fprintln(out)
 }

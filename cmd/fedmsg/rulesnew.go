@@ -50,6 +50,34 @@ Nothing that exists is overwritten.`,
 type draft struct {
 	event   string
 	samples []*fedmsg.Message
+	read    int            // messages, of which samples are the first
+	found   []string       // paths, and what stood there first
+	has     map[string]int // how many messages have a path
+}
+
+// take notes what a message has.
+func (d *draft) take(m *fedmsg.Message) {
+	d.read++
+	for _, line := range paths(nil, "", m.Body, 0) {
+		path, value, _ := strings.Cut(line, " ")
+		if value == "null" {
+			continue
+		}
+		if d.has[path]++; d.has[path] == 1 {
+			d.found = append(d.found, line)
+		}
+	}
+	if len(d.samples) < maxOfTopic {
+		d.samples = append(d.samples, m)
+	}
+}
+
+// hole is a template for what stands at a path; what is not always there says so.
+func (d *draft) hole(path string) string {
+	if d.has[path] < d.read {
+		return "{{with " + path + "}}{{.}}{{end}}"
+	}
+	return "{{" + path + "}}"
 }
 
 func draftRules(ctx context.Context, env environ, dir, service string, files []string) error {
@@ -100,10 +128,11 @@ func readDrafts(ctx context.Context, env environ, service string, files []string
 		if err != nil {
 			return nil, others, err
 		}
-		m, err := readMessage(doc.text)
+		messages, err := readMessages(doc.text)
 		if err != nil {
 			return nil, others, fmt.Errorf("%s: %w", doc.place, err)
 		}
+		m := messages[0]
 		words := strings.SplitN(string(m.Topic), ".", 5)
 		if len(words) < 5 || words[3] != service {
 			others++
@@ -115,13 +144,11 @@ func readDrafts(ctx context.Context, env environ, service string, files []string
 		}
 		d := byEvent[words[4]]
 		if d == nil {
-			d = &draft{event: words[4]}
+			d = &draft{event: words[4], has: make(map[string]int)}
 			byEvent[words[4]] = d
 			drafts = append(drafts, d)
 		}
-		if len(d.samples) < maxOfTopic {
-			d.samples = append(d.samples, m)
-		}
+		d.take(m)
 		if read++; read == maxDraft {
 			break
 		}
@@ -152,14 +179,18 @@ name    = "%s"
 	for _, d := range drafts {
 		words := engine.Describe(ctx, d.samples[0])
 		b.WriteString("\n")
-		for i, line := range paths(nil, "", d.samples[0].Body, 0) {
+		for i, line := range d.found {
 			if i == 0 {
 				b.WriteString("# The message has:\n")
+			}
+			path, _, _ := strings.Cut(line, " ")
+			if n := d.has[path]; n < d.read {
+				line = fmt.Sprintf("%s   (in %d of %d: write {{with %s}}, {{.}}{{end}})", line, n, d.read, path)
 			}
 			fmt.Fprintf(&b, "#   %s\n", cleanLine(line))
 		}
 		fmt.Fprintf(&b, "[[rule]]\ntopic    = %q\n", d.event)
-		fmt.Fprintf(&b, "subtitle = '''%s'''\n", draftSentence(words.Subtitle, d.samples[0].Body))
+		fmt.Fprintf(&b, "subtitle = '''%s'''\n", d.sentence(words.Subtitle))
 		if words.Link != "" {
 			if path := pathOf(d.samples[0].Body, words.Link); path != "" {
 				fmt.Fprintf(&b, "link     = '{{%s}}'\n", path)
@@ -169,12 +200,12 @@ name    = "%s"
 	return b.Bytes()
 }
 
-// draftSentence is the sentence that one would get without a rule, with holes
+// sentence is the sentence that one would get without a rule, with holes
 // where it says something that the message holds.
-func draftSentence(sentence string, body json.RawMessage) string {
+func (d *draft) sentence(sentence string) string {
 	type hole struct{ path, value string }
 	var holes []hole
-	for _, line := range paths(nil, "", body, 0) {
+	for _, line := range paths(nil, "", d.samples[0].Body, 0) {
 		path, value, _ := strings.Cut(line, " ")
 		if slices.Contains([]string{"null", "true", "false", aList}, value) {
 			continue
@@ -193,7 +224,7 @@ func draftSentence(sentence string, body json.RawMessage) string {
 	}
 	sentence = strings.NewReplacer("{{", `{{"{{"}}`, "'''", `"`).Replace(sentence)
 	for i, h := range holes {
-		sentence = strings.ReplaceAll(sentence, string(rune(0xE000+i)), "{{"+h.path+"}}")
+		sentence = strings.ReplaceAll(sentence, string(rune(0xE000+i)), d.hole(h.path))
 	}
 	return sentence
 }

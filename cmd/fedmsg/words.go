@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/spf13/pflag"
 
@@ -72,16 +75,38 @@ func readAccounts(file string) (map[string]string, error) {
 }
 
 // engineFor loads the rules for a command; what is wrong in them goes to
-// standard error, once.
+// standard error.
 func (c *wordsConfig) engineFor(env environ) (*meta.Engine, error) {
-	engine, err := c.engine(nil)
-	if err != nil {
-		return nil, err
+	return c.engine(slog.New(&teller{w: env.stderr}))
+}
+
+// A teller is a [slog.Handler] that tells people what an engine has to say of rules.
+type teller struct {
+	w io.Writer
+
+	mu   sync.Mutex
+	last string // what was told of the problem before
+}
+
+func (*teller) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
+func (t *teller) WithAttrs([]slog.Attr) slog.Handler             { return t }
+func (t *teller) WithGroup(string) slog.Handler                  { return t }
+
+// Handle writes what is wrong, after what becomes of it if that was not said before.
+func (t *teller) Handle(_ context.Context, r slog.Record) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if r.Message != t.last || r.Level == slog.LevelInfo {
+		fmt.Fprintf(t.w, "fedmsg: rules: %s\n", cleanLine(r.Message))
 	}
-	for _, p := range engine.Problems() {
-		fmt.Fprintf(env.stderr, "fedmsg: rules: %s\n", cleanLine(p.Error()))
-	}
-	return engine, nil
+	t.last = r.Message
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "err" {
+			fmt.Fprintf(t.w, "fedmsg: rules: %s\n", cleanLine(a.Value.String()))
+		}
+		return true
+	})
+	return nil
 }
 
 // mentions reports whether a comma list names somebody, or something, of found.

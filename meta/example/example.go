@@ -60,6 +60,10 @@ func read(text string) (*Example, error) {
 	dec := json.NewDecoder(strings.NewReader(text))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&l); err != nil {
+		var bare struct{ Topic, Message json.RawMessage }
+		if json.Unmarshal([]byte(text), &bare) == nil && (bare.Topic != nil || bare.Message != nil) {
+			return nil, errors.New(`is no example: a message stands in one, {"msg": {"topic": ..., "msg": {...}}}`)
+		}
 		return nil, fmt.Errorf("is no example: %w", err)
 	}
 	if dec.More() || (l.Msg == nil) == (l.Msgs == nil) {
@@ -78,7 +82,7 @@ func read(text string) (*Example, error) {
 	for _, text := range texts {
 		m, err := fedmsg.Decode(text)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%w (msg is a whole message: with topic, msg, msg_id and timestamp)", err)
 		}
 		ex.Messages = append(ex.Messages, m)
 	}
@@ -323,15 +327,45 @@ func (c *Coverage) Add(ctx context.Context, engine *meta.Engine, ex *Example) {
 	}
 }
 
+// Groups makes examples of the groups of a file that no example shows, of messages
+// of those that there are.
+func (c *Coverage) Groups(ctx context.Context, engine *meta.Engine, file string, examples []*Example) (made []*Example) {
+	missing := make(map[int]bool)
+	for _, rule := range engine.Rules() {
+		missing[rule.Line] = missing[rule.Line] || rule.File == file && rule.Group && !c.groups[rule.Line]
+	}
+	var all []*fedmsg.Message
+	for _, ex := range examples {
+		if !ex.Group {
+			all = append(all, ex.Messages...)
+		}
+	}
+	for _, g := range engine.Group(ctx, all) {
+		if g.File != file || !missing[g.Line] {
+			continue
+		}
+		missing[g.Line] = false
+		var texts []string
+		ex := &Example{Group: true}
+		for _, n := range g.Members {
+			ex.Messages = append(ex.Messages, all[n])
+			texts = append(texts, string(all[n].Compact()))
+		}
+		ex.text = `{"msgs": [` + strings.Join(texts, ", ") + `]}`
+		made = append(made, ex)
+	}
+	return made
+}
+
 // Missing returns the rules and groups of a file that no example shows.
 func (c *Coverage) Missing(engine *meta.Engine, file string) (missing []meta.Problem) {
 	for _, rule := range engine.Rules() {
 		switch {
 		case rule.File != file:
 		case rule.Group && !c.groups[rule.Line]:
-			missing = append(missing, meta.Problem{File: rule.File, Line: rule.Line, Text: fmt.Sprintf("no example makes a group of topics %q", rule.Patterns)})
+			missing = append(missing, meta.Problem{File: rule.File, Line: rule.Line, Text: fmt.Sprintf(`no example makes a group of topics %q: add a line {"msgs": [MESSAGE, MESSAGE]} of whole messages that go together`, rule.Patterns)})
 		case !rule.Group && !c.rules[rule.Index]:
-			missing = append(missing, meta.Problem{File: rule.File, Line: rule.Line, Text: fmt.Sprintf("no example has anything from the rule for topics %q", rule.Patterns)})
+			missing = append(missing, meta.Problem{File: rule.File, Line: rule.Line, Text: fmt.Sprintf(`no example has anything from the rule for topics %q: add a line {"msg": MESSAGE}`, rule.Patterns)})
 		}
 	}
 	return missing

@@ -26,7 +26,7 @@ var foreign = map[string]string{
 // in its own.
 func plainer(e *Error, src string, names Names) *Error {
 	if m := undefinedVariable.FindStringSubmatch(e.Text); m != nil {
-		if near := spell.Nearest(m[1], names.Variables()); near != "" {
+		if near := spell.Nearest(m[1], names.Variables()); near != "" && len(m[1]) > 2 {
 			e.Text += fmt.Sprintf("; did you mean $%s?", near)
 		}
 		return e
