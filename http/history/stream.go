@@ -7,6 +7,7 @@ import (
 	nethttp "net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -34,7 +35,8 @@ type spot struct {
 	live  fedmsg.Seq
 	past  bool
 	since time.Time
-	// told is how many entries of the page at cursor were looked at.
+	// told is how many entries of the page at cursor were told. Those that came in
+	// meanwhile, and lie between them, do not count: they will be told live.
 	told   int
 	cursor string
 }
@@ -141,7 +143,7 @@ func (f *following) begin(state fedmsg.LogState) (missing http.GapReason, err er
 	}
 	if last == "" {
 		if !since.IsZero() {
-			f.spot.past, f.spot.since, f.spot.live = true, since, f.cfg.Archive.Last()
+			f.spot.past, f.spot.since, f.spot.live = true, since, min(f.cfg.Archive.Last(), state.Last)
 		}
 		return "", nil
 	}
@@ -150,7 +152,7 @@ func (f *following) begin(state fedmsg.LogState) (missing http.GapReason, err er
 	case !ok:
 		return http.GapUnknown, nil
 	case at.past && at.epoch != state.Epoch:
-		at.epoch, at.live = state.Epoch, f.cfg.Archive.Last()
+		at.epoch, at.live = state.Epoch, min(f.cfg.Archive.Last(), state.Last)
 	case at.epoch != state.Epoch:
 		f.spot.live = state.First - 1
 		return http.GapEpoch, nil
@@ -217,11 +219,12 @@ func (f *following) past(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		entries := page.Entries[min(f.spot.told, len(page.Entries)):]
+		entries := slices.DeleteFunc(slices.Clone(page.Entries), func(e fedmsg.Entry) bool { return e.Seq > f.spot.live })
+		entries = entries[min(f.spot.told, len(entries)):]
 		err = f.st.WriteAll(func(yield func([]byte) bool) {
 			for _, e := range entries {
 				f.spot.told++
-				if e.Seq <= f.spot.live && !yield(f.event(ctx, e)) {
+				if !yield(f.event(ctx, e)) {
 					return
 				}
 			}
