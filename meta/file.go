@@ -12,6 +12,8 @@ import (
 
 	toml "github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
+
+	"github.com/fedora-infra/fedmsg-go/meta/mistake"
 )
 
 // maxFile is the largest rule file, in bytes.
@@ -84,9 +86,9 @@ func decodeFile(name string, src []byte) (*document, lineTable, []Problem) {
 	var doc document
 	var problems []Problem
 	var wrong *toml.DecodeError
-	for _, line := range singleHeaders(src) {
+	src, single := mistake.OneBracket(src)
+	for _, line := range single {
 		problems = append(problems, Problem{name, line, "write [[rule]] or [[group]], in two brackets: there may be many"})
-		src = withTwoBrackets(src, line)
 	}
 	err := toml.NewDecoder(bytes.NewReader(src)).DisallowUnknownFields().Decode(&doc)
 	for errors.As(err, &wrong) {
@@ -96,7 +98,7 @@ func decodeFile(name string, src []byte) (*document, lineTable, []Problem) {
 			break
 		}
 		key, from, to := partAt(src, line)
-		problems = append(problems, Problem{name, line, wrongTypeText(key, m[2], m[1])})
+		problems = append(problems, Problem{name, line, mistake.WrongType(key, m[2], m[1])})
 		if from == 0 || len(problems) > maxWrongTypes {
 			return nil, nil, problems
 		}
@@ -109,12 +111,12 @@ func decodeFile(name string, src []byte) (*document, lineTable, []Problem) {
 	case errors.As(err, &unknown):
 		for _, e := range unknown.Errors {
 			line, _ := e.Position()
-			problems = append(problems, Problem{name, line, unknownKey(e.Key())})
+			problems = append(problems, Problem{name, line, mistake.UnknownKey(e.Key())})
 		}
 		problems = firstOnly(problems)
 	case errors.As(err, &wrong):
 		line, _ := wrong.Position()
-		return nil, nil, append(problems, Problem{name, line, syntaxText(src, line, strings.TrimPrefix(wrong.Error(), "toml: "))})
+		return nil, nil, append(problems, Problem{name, line, mistake.Syntax(src, line, strings.TrimPrefix(wrong.Error(), "toml: "))})
 	case err != nil:
 		return nil, nil, append(problems, Problem{name, 0, strings.TrimPrefix(err.Error(), "toml: ")})
 	}
@@ -125,6 +127,17 @@ func decodeFile(name string, src []byte) (*document, lineTable, []Problem) {
 		return nil, nil, append(problems, Problem{name, 0, `no service: write service = "NAME", the fourth word of its topics`})
 	}
 	return &doc, readLines(src), problems
+}
+
+// firstOnly leaves out problems that say again, on the same line or below an unknown
+// part, what was said.
+func firstOnly(problems []Problem) []Problem {
+	said := make(map[string]bool)
+	return slices.DeleteFunc(problems, func(p Problem) bool {
+		again := said[p.Text]
+		said[p.Text] = true
+		return again && strings.HasPrefix(p.Text, "unknown key")
+	})
 }
 
 // ServiceOf returns the service of a rule file; "" if it cannot be read.
@@ -138,11 +151,6 @@ func ServiceOf(src []byte) string {
 
 // wrongType is how the decoder words that a value is of another type than its field.
 var wrongType = regexp.MustCompile(`^toml: cannot decode TOML (\S+) into (?:a |struct field \S+ of type )?(.+)$`)
-
-var typeNames = map[string]string{
-	"string": "text", "[]string": "a list of texts", "[]interface {}": "a list",
-	"map[string]string": "a table of texts", "map[string]map[string]string": "a table of tables",
-}
 
 // maxWrongTypes is how many values of a wrong type one file may have and still be read.
 const maxWrongTypes = 100

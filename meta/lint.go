@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/meta/mistake"
 )
 
 // findUnused collects what is right but surely not meant: tables and variables
@@ -27,7 +28,7 @@ func (b *builder) findUnused(src []byte) {
 	for _, name := range b.p.varNames {
 		switch {
 		case b.used[name] || mentioned(`\$%s\b`, name):
-		case slices.Contains(ruleKeys, name):
+		case mistake.IsOfRule(name):
 			note(b.varLine(name), "variable $%s is not used; if it is meant to be the field, it must stand before [vars] or [rule.vars]", name)
 		default:
 			note(b.varLine(name), "variable $%s is not used", name)

@@ -1,4 +1,6 @@
-package meta
+// Package mistake says what was probably meant by a rule file that is not as it
+// should be.
+package mistake
 
 import (
 	"bytes"
@@ -15,13 +17,17 @@ import (
 
 // The keys that may stand in the parts of a rule file.
 var (
-	ruleKeys  = append([]string{"topic", "when", "vars"}, fieldNames[:]...)
+	fields    = []string{"subtitle", "link", "icon", "secondary_icon", "long_form", "agent", "usernames", "packages", "objects"}
+	ruleKeys  = append([]string{"topic", "when", "vars"}, fields...)
 	groupKeys = []string{"topic", "when", "by", "overlap", "subtitle", "link", "secondary_icon", "collect"}
-	topKeys   = append([]string{"service", "prefix", "name", "about", "home", "people", "fetch", "tables", "rule", "group", "vars"}, fieldNames[:]...)
+	topKeys   = append([]string{"service", "prefix", "name", "about", "home", "people", "fetch", "tables", "rule", "group", "vars"}, fields...)
 )
 
-// unknownKey words that a key is none, and which was meant.
-func unknownKey(key []string) string {
+// IsOfRule reports whether a key may stand in a rule.
+func IsOfRule(key string) bool { return slices.Contains(ruleKeys, key) }
+
+// UnknownKey words that a key is none, and which was meant.
+func UnknownKey(key []string) string {
 	text := fmt.Sprintf("unknown key %q", strings.Join(key, "."))
 	known, last := topKeys, key[len(key)-1]
 	switch key[0] {
@@ -45,8 +51,13 @@ func unknownKey(key []string) string {
 	return text + "; here may stand " + strings.Join(known, ", ")
 }
 
-// wrongTypeText words that a key has a value of another type than it must have.
-func wrongTypeText(key, want, got string) string {
+var typeNames = map[string]string{
+	"string": "text", "[]string": "a list of texts", "[]interface {}": "a list",
+	"map[string]string": "a table of texts", "map[string]map[string]string": "a table of tables",
+}
+
+// WrongType words that a key has a value of another type than it must have.
+func WrongType(key, want, got string) string {
 	text := fmt.Sprintf("%s: must be %s, not %s", key, cmp.Or(typeNames[want], "a table"), got)
 	isList := strings.HasPrefix(want, "[]string") || strings.HasPrefix(want, "[]interface")
 	switch {
@@ -56,8 +67,9 @@ func wrongTypeText(key, want, got string) string {
 	return text
 }
 
-// singleHeaders are the lines of [rule] and [group].
-func singleHeaders(src []byte) (lines []int) {
+// OneBracket makes [[rule]] of [rule], as of [group], and returns the lines where it
+// has done so.
+func OneBracket(src []byte) (better []byte, lines []int) {
 	p := unstable.Parser{}
 	p.Reset(src)
 	for p.NextExpression() {
@@ -65,26 +77,30 @@ func singleHeaders(src []byte) (lines []int) {
 		if e.Kind != unstable.Table {
 			continue
 		}
-		if words := keyWords(e.Key()); len(words) == 1 && (words[0] == "rule" || words[0] == "group") {
-			lines = append(lines, keyLine(&p, e))
+		key := e.Key()
+		if !key.Next() {
+			continue
+		}
+		name, line := key.Node().Data, p.Shape(key.Node().Raw).Start.Line
+		if word := string(name); !key.Next() && (word == "rule" || word == "group") {
+			lines = append(lines, line)
 		}
 	}
-	return lines
-}
-
-// withTwoBrackets makes [[rule]] of the [rule] on a line.
-func withTwoBrackets(src []byte, line int) []byte {
-	lines := bytes.Split(src, []byte("\n"))
-	header := bytes.Replace(lines[line-1], []byte("["), []byte("[["), 1)
-	lines[line-1] = bytes.Replace(header, []byte("]"), []byte("]]"), 1)
-	return bytes.Join(lines, []byte("\n"))
+	better = src
+	for _, line := range lines {
+		all := bytes.Split(better, []byte("\n"))
+		header := bytes.Replace(all[line-1], []byte("["), []byte("[["), 1)
+		all[line-1] = bytes.Replace(header, []byte("]"), []byte("]]"), 1)
+		better = bytes.Join(all, []byte("\n"))
+	}
+	return better, lines
 }
 
 // assigned finds a key and what stands behind its sign of equality.
 var assigned = regexp.MustCompile(`^\s*([\w.-]+)\s*=\s*(.*?)\s*$`)
 
-// syntaxText adds what probably is meant to what the reader of TOML says of a line.
-func syntaxText(src []byte, line int, text string) string {
+// Syntax adds what probably is meant to what the reader of TOML says of a line.
+func Syntax(src []byte, line int, text string) string {
 	lines := bytes.Split(src, []byte("\n"))
 	if line < 1 || line > len(lines) {
 		return text
@@ -109,15 +125,4 @@ func syntaxText(src []byte, line int, text string) string {
 		return text + `; in '...' a \ is only a \`
 	}
 	return fmt.Sprintf("%s: the second %s ends the text; if there is one in the text, write '''...'''", key, quote)
-}
-
-// firstOnly leaves out problems that say again, on the same line or below an unknown
-// part, what was said.
-func firstOnly(problems []Problem) []Problem {
-	said := make(map[string]bool)
-	return slices.DeleteFunc(problems, func(p Problem) bool {
-		again := said[p.Text]
-		said[p.Text] = true
-		return again && strings.HasPrefix(p.Text, "unknown key")
-	})
 }
