@@ -230,15 +230,3 @@ func (g *Grepper) count(ctx context.Context, r *request) (*answer, error) {
 	}
 	return r.asJSON(fmt.Appendf(nil, `{"messagecount":%d}`, n))
 }
-
-// total counts what passes a query; exact is false if it is more than that.
-func (g *Grepper) total(ctx context.Context, q fedmsg.Query) (n int64, exact bool, err error) {
-	counts, err := g.cfg.Counter.Count(ctx, q, fedmsg.Grouping{})
-	if err != nil {
-		return 0, false, err
-	}
-	for _, row := range counts.Rows {
-		n += row.N
-	}
-	return n, !counts.Estimate, nil
-}

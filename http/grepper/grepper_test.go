@@ -57,7 +57,7 @@ func start(t testing.TB, change ...func(*grepper.Config)) *rig {
 	r.Archive = mem.NewArchive(func(f fedmsg.Filter, e fedmsg.Entry) bool {
 		return query.NewMatcher(f, wordy{}).Match(context.Background(), e)
 	}, wordy{})
-	cfg := grepper.Config{Archive: r.Archive, Counter: r.Archive, Describer: wordy{}, Version: "0.1", Now: func() time.Time { return now }}
+	cfg := grepper.Config{Archive: r.Archive, Counter: r.Archive, Describer: wordy{}, Version: "0.1", Rate: -1, Now: func() time.Time { return now }}
 	for _, f := range change {
 		f(&cfg)
 	}
@@ -373,11 +373,19 @@ func TestFilters(t *testing.T) {
 		{"contains=___", ""},
 		{"contains=%25&contains=build", "0 2"},
 		{"contains=" + url.QueryEscape("日本"), "3"},
+		{"category=git&category=git&category=wiki", "0 1 3"},
+		{"topic=git.receive&topic=org.fedoraproject.prod.git.receive&topic=wiki.article.edit", "0 3"},
+		{"agent=ralph&agent=lmacken&not_user=bob", "0 1 3"},
+		{"not_category=git&not_user=ralph&not_package=bash&not_agent=x&not_topic=a.b", "2"},
+		{"category=git&category=bodhi&not_category=git&not_category=wiki", "2"},
 		{"frobnicate=1&grouped=true", "0 1 2 3"},
 	}
 	for _, tt := range tests {
 		if got := r.search(t, "/raw?order=asc&"+tt.query); got.numbers() != tt.want || got.Total != len(strings.Fields(tt.want)) {
 			t.Errorf("%s gives %q, %d in all, want %q", tt.query, got.numbers(), got.Total, tt.want)
+		}
+		if got := r.search(t, "/raw?rows_per_page=1&"+tt.query); tt.want != "" && got.Total != len(strings.Fields(tt.want)) {
+			t.Errorf("%s counts %d, want %q", tt.query, got.Total, tt.want)
 		}
 		if got := r.search(t, "/v2/search?order=desc&"+tt.query); len(got.Rows) != len(strings.Fields(tt.want)) {
 			t.Errorf("/v2/search?%s gives %d rows, want %q", tt.query, len(got.Rows), tt.want)

@@ -98,6 +98,7 @@ type page struct {
 	entries  []fedmsg.Entry
 	total    int64 // at least so many pass the query
 	complete bool  // it was not ended by want of time
+	more     bool  // there is more behind it
 }
 
 // find finds a page of a query. There are no offsets below: what comes before the
@@ -128,8 +129,10 @@ func (g *Grepper) find(ctx context.Context, q fedmsg.Query, number, rows int) (p
 		err = nil // what was found counts
 	}
 	p.total = total
-	if len(p.entries) > 0 {
-		p.total = max(total, before+int64(len(p.entries)))
+	if least := before + int64(len(p.entries)); len(p.entries) > 0 && p.more {
+		p.total = max(total, least+1) // so that who goes by pages goes on
+	} else if len(p.entries) > 0 {
+		p.total = max(total, least)
 	}
 	return p, err
 }
@@ -139,6 +142,7 @@ func (g *Grepper) walk(ctx context.Context, q fedmsg.Query, skip, rows int) (pag
 	p, size := page{}, 0
 	for len(p.entries) < rows {
 		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < min(reserve, g.cfg.Timeout/4) {
+			p.more = true
 			return p, nil
 		}
 		q.Limit = min(skip+rows-len(p.entries), walkRows)
@@ -154,7 +158,7 @@ func (g *Grepper) walk(ctx context.Context, q fedmsg.Query, skip, rows int) (pag
 			}
 			p.entries = append(p.entries, e)
 		}
-		if found.Next == "" {
+		if p.more = found.Next != ""; !p.more {
 			break
 		}
 		q.Cursor = found.Next
