@@ -40,8 +40,10 @@ func lines(t *testing.T, body []byte) (found []element) {
 }
 
 // An export holds what the query finds, in all formats; and goes on at any cursor.
-func TestExport(t *testing.T) {
-	r := start(t, nil)
+func TestExport(t *testing.T) { eachArchive(t, testExport) }
+
+func testExport(t *testing.T, change func(*setup)) {
+	r := start(t, change)
 	random := naive.NewRandom(8)
 	entries := random.Entries(1700)
 	r.deliver(t, entries)
@@ -171,7 +173,7 @@ func TestExportTakesLittleMemory(t *testing.T) {
 		n = 20_000
 	}
 	for _, format := range []string{"jsonl", "jsonl.zst", "csv"} {
-		r := start(t, func(s *setup) { s.cfg.Archive = newEndless(n, n) })
+		r := start(t, func(s *setup) { s.archive = newEndless(n, n) })
 		heap := func() uint64 {
 			var m runtime.MemStats
 			runtime.GC()
@@ -226,7 +228,7 @@ func TestExportTakesLittleMemory(t *testing.T) {
 // What breaks off cannot be taken for a whole export.
 func TestExportBreaksOff(t *testing.T) {
 	for _, format := range []string{"jsonl", "csv", "jsonl.zst"} {
-		r := start(t, func(s *setup) { s.cfg.Archive = newEndless(5000, 1200) })
+		r := start(t, func(s *setup) { s.archive = newEndless(5000, 1200) })
 		resp, err := nethttp.Get(r.url + "/api/v1/export?format=" + format)
 		if err != nil {
 			t.Fatal(err)
@@ -240,7 +242,7 @@ func TestExportBreaksOff(t *testing.T) {
 			t.Errorf("%d lines came, want the 1000 that were written", bytes.Count(body, []byte("\n")))
 		}
 	}
-	r := start(t, func(s *setup) { s.cfg.Archive = newEndless(5000, 0) })
+	r := start(t, func(s *setup) { s.archive = newEndless(5000, 0) })
 	if a := r.get(t, "/api/v1/export"); a.StatusCode != 503 {
 		t.Errorf("an archive that does not answer: %s, want 503", a)
 	}

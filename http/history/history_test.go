@@ -21,6 +21,7 @@ import (
 	"github.com/fedora-infra/fedmsg-go/http/history"
 	"github.com/fedora-infra/fedmsg-go/mem"
 	"github.com/fedora-infra/fedmsg-go/query"
+	"github.com/fedora-infra/fedmsg-go/sqlite"
 )
 
 // now is when the tests take place: a week after the first of a [naive.Random].
@@ -32,17 +33,54 @@ type rig struct {
 	url     string
 	log     *mem.Log
 	window  *bus.Window
-	archive *mem.Archive
+	archive archive
 	pump    context.CancelFunc // stops it
 	api     *history.API
 	stop    func()
 	logged  *fedmsgtest.LogBook
 }
 
-// setup is what a test may change of a rig before it starts.
+// archive is what the interface asks.
+type archive interface {
+	fedmsg.Archive
+	fedmsg.Counter
+	Last() fedmsg.Seq
+}
+
+// setup is what a test may change of a rig before it starts. It may take another
+// archive than one in memory.
 type setup struct {
-	cfg history.Config
-	log *mem.Log
+	cfg     history.Config
+	log     *mem.Log
+	archive archive
+}
+
+// onDisk takes an archive on disk.
+func onDisk(t *testing.T) func(*setup) {
+	return func(s *setup) {
+		state, err := s.log.State(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := sqlite.OpenArchive(t.Context(), sqlite.ArchiveConfig{Dir: t.TempDir(), Describer: naive.Describer{}, Epoch: state.Epoch, Budget: time.Minute}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := a.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		s.archive = a
+	}
+}
+
+// eachArchive runs a test with an archive in memory and with one on disk.
+func eachArchive(t *testing.T, test func(t *testing.T, change func(*setup))) {
+	t.Run("memory", func(t *testing.T) { test(t, func(*setup) {}) })
+	if !testing.Short() {
+		t.Run("disk", func(t *testing.T) { test(t, onDisk(t)) })
+	}
 }
 
 func match(f fedmsg.Filter, e fedmsg.Entry) bool {
@@ -51,11 +89,12 @@ func match(f fedmsg.Filter, e fedmsg.Entry) bool {
 
 func start(t testing.TB, change func(*setup)) *rig {
 	t.Helper()
-	r := &rig{log: mem.NewLog(), archive: mem.NewArchive(match, naive.Describer{}), logged: new(fedmsgtest.LogBook)}
-	s := setup{log: r.log, cfg: history.Config{Archive: r.archive, Describer: naive.Describer{}, Now: func() time.Time { return now }}}
+	r := &rig{log: mem.NewLog(), logged: new(fedmsgtest.LogBook)}
+	s := setup{log: r.log, archive: mem.NewArchive(match, naive.Describer{}), cfg: history.Config{Describer: naive.Describer{}, Now: func() time.Time { return now }}}
 	if change != nil {
 		change(&s)
 	}
+	r.archive, s.cfg.Archive = s.archive, s.archive
 	var err error
 	if r.window, err = bus.NewWindow(t.Context(), bus.WindowConfig{}, r.log); err != nil {
 		t.Fatal(err)

@@ -19,6 +19,9 @@ func (a *API) Routes(mux *nethttp.ServeMux) { a.set.Mount(mux) }
 // http.Config.Search.
 func (a *API) Search(w nethttp.ResponseWriter, r *nethttp.Request) { a.set.Handler(searchPath)(w, r) }
 
+// SearchHandler is [API.Search] as a handler.
+func (a *API) SearchHandler() nethttp.Handler { return nethttp.HandlerFunc(a.Search) }
+
 // describe answers with the description of the interface.
 func (a *API) describe(context.Context, *route.Request) (*route.Answer, error) {
 	return &route.Answer{Body: a.spec}, nil

@@ -28,8 +28,10 @@ type page struct {
 var linkTo = regexp.MustCompile(`<([^>]+)>; rel="next"`)
 
 // Pages by their links hold what a naive reading of the query finds, in order, once.
-func TestSearchFindsWhatIsThere(t *testing.T) {
-	r := start(t, nil)
+func TestSearchFindsWhatIsThere(t *testing.T) { eachArchive(t, testSearchFindsWhatIsThere) }
+
+func testSearchFindsWhatIsThere(t *testing.T, change func(*setup)) {
+	r := start(t, change)
 	random := naive.NewRandom(1)
 	entries := random.Entries(300)
 	r.deliver(t, entries)
@@ -202,8 +204,10 @@ func TestParametersAreStrict(t *testing.T) {
 }
 
 // One message is found wherever it is, and what happened around it.
-func TestNeighbours(t *testing.T) {
-	r := start(t, nil)
+func TestNeighbours(t *testing.T) { eachArchive(t, testNeighbours) }
+
+func testNeighbours(t *testing.T, change func(*setup)) {
+	r := start(t, change)
 	random := naive.NewRandom(5)
 	entries := random.Entries(200)
 	r.deliver(t, entries)

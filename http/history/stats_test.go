@@ -26,9 +26,9 @@ type counted struct {
 	queries []fedmsg.Query
 }
 
-func startCounted(t *testing.T) counted {
+func startCounted(t *testing.T, change func(*setup)) counted {
 	t.Helper()
-	c := counted{rig: start(t, nil)}
+	c := counted{rig: start(t, change)}
 	random := naive.NewRandom(6)
 	c.entries = random.Entries(400)
 	for i := range c.entries { // some weeks, instead of a day
@@ -81,8 +81,10 @@ func (r *rig) rows(t *testing.T, path string) [][]string {
 	return rows
 }
 
-func TestHistogram(t *testing.T) {
-	c := startCounted(t)
+func TestHistogram(t *testing.T) { eachArchive(t, testHistogram) }
+
+func testHistogram(t *testing.T, change func(*setup)) {
+	c := startCounted(t, change)
 	for _, q := range c.queries {
 		for _, by := range []string{"", "category", "user"} {
 			for step, length := range map[string]time.Duration{"1h": time.Hour, "1d": day, "7d": 7 * day} {
@@ -162,8 +164,10 @@ func ranked(totals map[string]int64, limit int) (top []string, other int64) {
 	return top, other
 }
 
-func TestFacetsAndTop(t *testing.T) {
-	c := startCounted(t)
+func TestFacetsAndTop(t *testing.T) { eachArchive(t, testFacetsAndTop) }
+
+func testFacetsAndTop(t *testing.T, change func(*setup)) {
+	c := startCounted(t, change)
 	for _, q := range c.queries {
 		found := c.within(q, since, until)
 		var answer struct {
@@ -214,8 +218,10 @@ func TestFacetsAndTop(t *testing.T) {
 	}
 }
 
-func TestCalendarAndCompare(t *testing.T) {
-	c := startCounted(t)
+func TestCalendarAndCompare(t *testing.T) { eachArchive(t, testCalendarAndCompare) }
+
+func testCalendarAndCompare(t *testing.T, change func(*setup)) {
+	c := startCounted(t, change)
 	for _, q := range c.queries {
 		found := c.within(q, since, until)
 		var calendar struct {
@@ -277,8 +283,10 @@ func monday(t time.Time) string {
 	return t.Format(time.DateOnly)
 }
 
-func TestActiveAndCohorts(t *testing.T) {
-	c := startCounted(t)
+func TestActiveAndCohorts(t *testing.T) { eachArchive(t, testActiveAndCohorts) }
+
+func testActiveAndCohorts(t *testing.T, change func(*setup)) {
+	c := startCounted(t, change)
 	for _, q := range c.queries {
 		for _, field := range []fedmsg.Field{fedmsg.AgentField, fedmsg.UserField} {
 			there, first := make(map[string]map[string]bool), make(map[string]string) // by week
@@ -349,8 +357,10 @@ func TestActiveAndCohorts(t *testing.T) {
 	}
 }
 
-func TestLatest(t *testing.T) {
-	c := startCounted(t)
+func TestLatest(t *testing.T) { eachArchive(t, testLatest) }
+
+func testLatest(t *testing.T, change func(*setup)) {
+	c := startCounted(t, change)
 	for i, q := range c.queries {
 		by := []fedmsg.Field{fedmsg.PackageField, fedmsg.TopicField}[i%2]
 		newest, n := make(map[string]string), make(map[string]int64)
@@ -387,8 +397,10 @@ func TestLatest(t *testing.T) {
 	}
 }
 
-func TestTopicsAndTerms(t *testing.T) {
-	c := startCounted(t)
+func TestTopicsAndTerms(t *testing.T) { eachArchive(t, testTopicsAndTerms) }
+
+func testTopicsAndTerms(t *testing.T, change func(*setup)) {
+	c := startCounted(t, change)
 	_, totals := naive.Tally(c.entries, fedmsg.Grouping{Field: fedmsg.TopicField})
 	var topics struct {
 		Topics []struct {

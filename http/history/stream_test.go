@@ -143,8 +143,10 @@ func (r *rig) idle(t *testing.T, last fedmsg.Seq) {
 // A stream out of the past tells each message once, while more come in, late ones
 // too, while the archive lags and the log forgets, and its reader leaves and comes
 // back all the time.
-func TestStreamMissesNothing(t *testing.T) {
-	r := start(t, func(s *setup) { s.log.Limit = 150 })
+func TestStreamMissesNothing(t *testing.T) { eachArchive(t, testStreamMissesNothing) }
+
+func testStreamMissesNothing(t *testing.T, change func(*setup)) {
+	r := start(t, func(s *setup) { s.log.Limit = 150; change(s) })
 	imported := naive.NewRandom(11).Entries(80)
 	for i := range imported {
 		imported[i].Seq = 0 // they never passed this log
