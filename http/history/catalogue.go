@@ -2,6 +2,7 @@ package history
 
 import (
 	"slices"
+	"time"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/http/route"
@@ -35,6 +36,9 @@ func stepParam() route.Param {
 	return p
 }
 
+// keep is how long counts are told again to who asks the same.
+const keep = 5 * time.Second
+
 // people are the fields that have people and what is like them.
 var people = []string{string(fedmsg.AgentField), string(fedmsg.UserField), string(fedmsg.PackageField)}
 
@@ -59,32 +63,32 @@ func (a *API) routes() []route.Route {
 		{Path: searchPath + "/{id}/neighbours", Tells: "id groups", About: "What happened before and after a message: to the same objects, in its thread, by the same agent",
 			Params: []route.Param{limitParam("5", 50, "how many on each side"), fieldsParam, metaParam}, Answer: a.neighbours},
 		{Path: "/api/v1/histogram", Tells: "query since until complete step by at series", About: "How many messages a query finds, by time", Asks: true, Without: unordered, Gives: csvToo,
-			Params: []route.Param{stepParam(), byParam(""), limitParam("12", 100, "how many values have numbers of their own"), formatParam}, Answer: a.histogram},
+			Params: []route.Param{stepParam(), byParam(""), limitParam("12", 100, "how many values have numbers of their own"), formatParam}, Answer: a.histogram, Keep: keep},
 		{Path: "/api/v1/facets", Tells: "query since until complete total facets", About: "The most frequent values of fields among what a query finds", Asks: true, Without: unordered, Gives: csvToo,
 			Params: []route.Param{{Name: "field", Kind: route.Choices, Of: termFields, Preset: "category,topic,user,package", About: "the fields"},
-				limitParam("10", 1000, "how many values of each"), formatParam}, Answer: a.facets},
+				limitParam("10", 1000, "how many values of each"), formatParam}, Answer: a.facets, Keep: keep},
 		{Path: "/api/v1/topics", Tells: "topics", About: "All topics, the most frequent first: how often, since when, and the newest message of each", Gives: csvToo,
 			Params: []route.Param{{Name: "prefix", About: "what they begin with"}, limitParam("100", 100_000, "how many"),
 				{Name: "sample", Kind: route.Choice, Of: []string{"yes", "no"}, Preset: "yes", About: "whether to tell the newest message of each"},
-				fieldsParam, metaParam, formatParam}, Answer: a.topics},
+				fieldsParam, metaParam, formatParam}, Answer: a.topics, Keep: keep},
 		{Path: "/api/v1/terms", Tells: "field terms", About: "Known values of a field, the most frequent first", Gives: csvToo,
 			Params: []route.Param{{Name: "field", Kind: route.Choice, Of: termFields, Preset: "topic", About: "the field"}, {Name: "prefix", About: "what they begin with"},
 				limitParam("10", 1000, "how many"), formatParam}, Answer: a.terms},
 		{Path: "/api/v1/stats/volume", Tells: "query since until complete step by at series", About: "How many messages each service sent, by time", Asks: true, Without: unordered, Gives: csvToo,
-			Params: []route.Param{stepParam(), byParam("category"), limitParam("12", 100, "how many values have numbers of their own"), formatParam}, Answer: a.histogram},
+			Params: []route.Param{stepParam(), byParam("category"), limitParam("12", 100, "how many values have numbers of their own"), formatParam}, Answer: a.histogram, Keep: keep},
 		{Path: "/api/v1/stats/active", Tells: "query since until complete by period periods", About: "How many were active in each period: in all, new, and returning", Asks: true, Without: unordered, Gives: csvToo,
-			Params: []route.Param{byParam("agent", people...), periodParam, formatParam}, Answer: a.active},
+			Params: []route.Param{byParam("agent", people...), periodParam, formatParam}, Answer: a.active, Keep: keep},
 		{Path: "/api/v1/stats/top", Tells: "query since until complete by total values other", About: "The most frequent values of a field; of a week, if no time is given", Asks: true, Without: unordered, Gives: csvToo,
-			Params: []route.Param{byParam("topic"), limitParam("20", 1000, "how many"), formatParam}, Answer: a.top},
+			Params: []route.Param{byParam("topic"), limitParam("20", 1000, "how many"), formatParam}, Answer: a.top, Keep: keep},
 		{Path: "/api/v1/stats/calendar", Tells: "query since until complete total days", About: "How many messages there were on each day; of a year, if no time is given", Asks: true, Without: unordered, Gives: csvToo,
-			Params: []route.Param{formatParam}, Answer: a.calendar},
+			Params: []route.Param{formatParam}, Answer: a.calendar, Keep: keep},
 		{Path: "/api/v1/stats/compare", Tells: "query since until complete before_since by total values", About: "How often each value of a field came, and how often in as much time before; this week and the last, if no time is given",
 			Asks: true, Without: unordered, Gives: csvToo,
-			Params: []route.Param{byParam("topic"), limitParam("20", 1000, "how many"), formatParam}, Answer: a.compare},
+			Params: []route.Param{byParam("topic"), limitParam("20", 1000, "how many"), formatParam}, Answer: a.compare, Keep: keep},
 		{Path: "/api/v1/stats/latest", Tells: "query since until complete by values", About: "The newest message of each value of a field: who was last heard when", Asks: true, Without: unordered, Gives: csvToo,
-			Params: []route.Param{byParam("category"), limitParam("50", 500, "how many, the most frequent"), fieldsParam, metaParam, formatParam}, Answer: a.latest},
+			Params: []route.Param{byParam("category"), limitParam("50", 500, "how many, the most frequent"), fieldsParam, metaParam, formatParam}, Answer: a.latest, Keep: keep},
 		{Path: "/api/v1/stats/cohorts", Tells: "query since until complete by period cohorts", About: "Of those who were new in a period, how many were active in each one since", Asks: true, Without: unordered, Gives: csvToo,
-			Params: []route.Param{byParam("agent", people...), {Name: "period", Kind: route.Choice, Of: periodNames(), Preset: "month", About: periodParam.About}, formatParam}, Answer: a.cohorts},
+			Params: []route.Param{byParam("agent", people...), {Name: "period", Kind: route.Choice, Of: periodNames(), Preset: "month", About: periodParam.About}, formatParam}, Answer: a.cohorts, Keep: keep},
 		{Path: "/api/v1/export", About: "All messages that a query finds, written as they are found", Asks: true, Without: []string{"limit"},
 			Gives: []string{"application/jsonl", "text/csv", "application/zstd"},
 			Params: []route.Param{{Name: "format", Kind: route.Choice, Of: exportFormats, Preset: "jsonl", About: "lines of JSON, or a table; packed with zstd, too"},

@@ -3,9 +3,11 @@ package history
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
@@ -220,29 +222,26 @@ func (a *API) facet(ctx context.Context, q fedmsg.Query, field string, limit int
 func (a *API) facets(ctx context.Context, r *route.Request) (*route.Answer, error) {
 	q := r.Query
 	q.OldestFirst, q.Limit = false, 0
-	all, err := a.cfg.Archive.Count(ctx, q, fedmsg.Grouping{})
-	if err != nil {
+	fields := append(r.List("field"), "") // and all together
+	found, whole, errs := make([]facet, len(fields)), make([]bool, len(fields)), make([]error, len(fields))
+	var counting sync.WaitGroup
+	for i, field := range fields {
+		counting.Go(func() { found[i], whole[i], errs[i] = a.facet(ctx, q, field, r.Number("limit")) })
+	}
+	counting.Wait()
+	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
 	answer := struct {
 		stretch
 		Total  int64   `json:"total"`
 		Facets []facet `json:"facets"`
-	}{}
-	for _, row := range all.Rows {
-		answer.Total += row.N
-	}
-	complete := !all.Estimate
+	}{Total: found[len(found)-1].Other, Facets: found[:len(found)-1]}
+	complete := !slices.Contains(whole, false)
 	t := &route.Sheet{Head: []string{"field", "value", "n"}}
-	for _, field := range r.List("field") {
-		f, whole, err := a.facet(ctx, q, field, r.Number("limit"))
-		if err != nil {
-			return nil, err
-		}
-		complete = complete && whole
-		answer.Facets = append(answer.Facets, f)
+	for _, f := range answer.Facets {
 		for _, v := range f.Values {
-			t.Add(field, v.Value, v.N)
+			t.Add(f.Field, v.Value, v.N)
 		}
 	}
 	answer.stretch = stretchOf(r, q, complete)

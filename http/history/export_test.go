@@ -80,7 +80,7 @@ func testExport(t *testing.T, change func(*setup)) {
 			if e.Cursor == "" {
 				continue
 			}
-			if next = e.Cursor; (i+1)%500 != 0 && i != len(found)-1 {
+			if (i+1)%500 != 0 && i != len(found)-1 {
 				t.Errorf("%s: a cursor at message %d", params, i+1)
 			}
 			rest := ids(lines(t, r.get(t, "/api/v1/export?"+strings.Split(params, "limit")[0]+"&cursor="+e.Cursor).body))

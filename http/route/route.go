@@ -39,6 +39,8 @@ type Route struct {
 	Serve  func(nethttp.ResponseWriter, *Request) error
 	// Mounted says that [Set.Mount] does not add it.
 	Mounted bool
+	// Keep is how long an answer that cost something is told again to who asks the same.
+	Keep time.Duration
 }
 
 // Names returns the parameters that it takes, in order.
@@ -69,6 +71,8 @@ type Set struct {
 	Rates *limit.Rates
 	// Refusal says in the words of the interface what went wrong.
 	Refusal func(error) error
+
+	kept kept
 }
 
 // Mount adds all routes but those that are mounted already.
@@ -103,7 +107,7 @@ func (s *Set) handler(rt *Route) nethttp.HandlerFunc {
 			var ans *Answer
 			ctx, cancel := context.WithTimeout(r.Context(), s.Timeout)
 			defer cancel()
-			if ans, err = rt.Answer(ctx, req); err == nil {
+			if ans, err = s.kept.answer(ctx, rt, req); err == nil {
 				s.write(w, req, ans)
 			}
 		}
