@@ -275,6 +275,12 @@ func topicQuery(topics []fedmsg.Pattern) url.Values {
 	return query
 }
 
+// Get reads the JSON that a path answers with into v, for what has no method here.
+// Errors are those of [Client.Message].
+func (c *Client) Get(ctx context.Context, path string, query url.Values, v any) error {
+	return c.get(ctx, path, query, v)
+}
+
 // get reads JSON from a path into v.
 func (c *Client) get(ctx context.Context, path string, query url.Values, v any) error {
 	req, err := c.request(ctx, nethttp.MethodGet, path, query, nil)

@@ -166,11 +166,11 @@ func (p *parts) buildGate(ctx context.Context) error {
 	}
 	p.meters = append(p.meters, p.gate)
 	if p.cfg.Demo {
-		d := demo{world: madeup.New(rand.Uint64()), prefix: p.cfg.TopicPrefix, environment: p.cfg.Environment, signer: p.signer}
-		if err := d.fillPast(ctx, p.window, time.Now()); err != nil {
+		d := madeup.Demo{World: madeup.New(rand.Uint64()), Prefix: p.cfg.TopicPrefix, Environment: p.cfg.Environment, Signer: p.signer}
+		if err := d.FillPast(ctx, p.window, time.Now()); err != nil {
 			return err
 		}
-		p.sources = append(p.sources, d.traffic(p.gate, p.logger))
+		p.sources = append(p.sources, bus.RunnerFunc(func(ctx context.Context) error { return d.Run(ctx, p.gate, p.logger) }))
 	}
 	return nil
 }

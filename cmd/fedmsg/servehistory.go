@@ -11,6 +11,8 @@ import (
 	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/past"
 	"github.com/fedora-infra/fedmsg-go/http"
 	"github.com/fedora-infra/fedmsg-go/http/feed"
+	"github.com/fedora-infra/fedmsg-go/http/grepper"
+	"github.com/fedora-infra/fedmsg-go/http/history"
 	"github.com/fedora-infra/fedmsg-go/sqlite"
 )
 
@@ -63,11 +65,20 @@ func (p *parts) buildPages(cfg *http.Config) error {
 		return nil
 	}
 	cfg.Older = p.archive
+	api, err := history.New(history.Config{Archive: p.archive, Log: p.reader(), Describer: p.words}, p.logger)
+	if err != nil {
+		return err
+	}
+	old, err := grepper.New(grepper.Config{Archive: p.archive, Counter: p.archive, Describer: p.words, Version: readVersion().Version}, p.logger)
+	if err != nil {
+		return err
+	}
 	feeds, err := feed.New(feed.Config{Archive: p.archive, Describer: p.words}, p.logger)
 	if err != nil {
 		return err
 	}
-	cfg.Routes = append(cfg.Routes, feeds.Routes)
+	cfg.Search = api.SearchHandler()
+	cfg.Routes = append(cfg.Routes, api.Routes, old.Routes, feeds.Routes)
 	return nil
 }
 

@@ -19,6 +19,7 @@ import (
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/client"
+	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/topics"
 	"github.com/fedora-infra/fedmsg-go/http"
 )
 
@@ -37,7 +38,7 @@ type tailFlags struct {
 	Count            int
 	Color            string
 
-	filter   filter
+	filter   topics.Filter
 	patterns []fedmsg.Pattern
 	after    *fedmsg.Seq
 	watch    func(context.Context) error // puts changed rules in force
@@ -111,11 +112,11 @@ func (t *tailFlags) prepare(ctx context.Context, env environ, patterns []string,
 		}
 		t.patterns = append(t.patterns, p)
 	}
-	if t.filter, err = newFilter(t.Topics, t.Exclude, t.Include); err != nil {
-		return err
+	if t.filter, err = topics.New(t.Topics, t.Exclude, t.Include); err != nil {
+		return usageError{err}
 	}
 	if len(t.patterns) == 0 {
-		t.patterns = t.filter.ask()
+		t.patterns = t.filter.Ask()
 	}
 	if t.Count < 0 {
 		return usageError{fmt.Errorf("--count: must not be negative, is %d", t.Count)}
@@ -298,7 +299,7 @@ var endOfTime = time.Unix(math.MaxInt32*1000, 0)
 
 // wants reports whether an entry is to be shown.
 func (t *tailFlags) wants(ctx context.Context, e fedmsg.Entry, notices *notices) bool {
-	if !t.filter.match(e.Message.Topic) {
+	if !t.filter.Match(e.Message.Topic) {
 		return false
 	}
 	if t.Validate && mark(e) != "" {

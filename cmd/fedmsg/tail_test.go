@@ -296,42 +296,6 @@ func TestNoticesAreBounded(t *testing.T) {
 	})
 }
 
-func TestFilter(t *testing.T) {
-	const standard = "^((?!_heartbeat).)*$"
-	tests := []struct {
-		exclude, include string
-		topic            fedmsg.Topic
-		want             bool
-	}{
-		{"_heartbeat", standard, "org.fedoraproject.dev.logger.log", true},
-		{"_heartbeat", standard, "org.fedoraproject._heartbeat", false},
-		{"zzz", standard, "org.fedoraproject._heartbeat", false},
-		{"zzz", ".*", "org.fedoraproject._heartbeat", true},
-		{"zzz", "^((?!(git|bodhi)).)*$", "org.fedoraproject.dev.git.receive", false},
-		{"zzz", "^(?:(?!git).)*$", "org.fedoraproject.dev.bodhi.x", true},
-		{"", ".*", "a", false}, // nothing is found everywhere
-		{"zzz", `git\Z`, "org.fedoraproject.dev.git", true},
-		{"zzz", "bodhi|git", "a.gitx", true}, // found anywhere
-	}
-	for _, tt := range tests {
-		f, err := newFilter(nil, tt.exclude, tt.include)
-		if got := err == nil && f.match(tt.topic); err != nil || got != tt.want {
-			t.Errorf("--exclude %q --include %q: match(%s) = %v, %v, want %v", tt.exclude, tt.include, tt.topic, got, err, tt.want)
-		}
-	}
-	for expr, want := range map[string]string{
-		"(":          `--include: "(", character 1: "(": missing closing )`,
-		"a(b(c":      `--include: "a(b(c", character 4: "(c": missing closing )`,
-		"x(?=git)":   `--include: "x(?=git)", character 2: "(?=": look-ahead is not supported`,
-		"(?<!a)b":    `--include: "(?<!a)b", character 1: "(?<!": look-behind is not supported`,
-		"(?P<n>a)[z": `--include: "(?P<n>a)[z", character 9: "[z": missing closing ]`,
-	} {
-		if _, err := newFilter(nil, "zzz", expr); err == nil || err.Error() != want || !is[usageError](err) {
-			t.Errorf("--include %q: error %v, want %s", expr, err, want)
-		}
-	}
-}
-
 func TestPlaceBefore(t *testing.T) {
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	const gone, last = 37, 5000 // the log keeps 38 to 5000, one a minute

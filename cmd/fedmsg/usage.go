@@ -74,9 +74,13 @@ func newRoot(env environ, args []string) *cobra.Command {
 		return usageError{&fedmsg.HintError{Err: errors.New("no command is given"), Hint: "Usage: fedmsg COMMAND [FLAGS]"}}
 	}
 	for _, construct := range commands {
-		cmd := construct(env)
+		root.AddCommand(construct(env))
+	}
+	for _, construct := range pastCommands {
+		root.AddCommand(construct(pastEnv(env)))
+	}
+	for _, cmd := range root.Commands() {
 		cmd.Flags().SortFlags = false
-		root.AddCommand(cmd)
 	}
 	return root
 }

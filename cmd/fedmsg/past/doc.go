@@ -1,5 +1,5 @@
-// Package past is what the commands about the past do: the archive beside a
-// running bus, searches, imports, exports, and datanommer's old commands.
+// Package past is what the commands about the past do: the archive beside a running
+// bus, searches, imports, exports, and datanommer's old commands.
 //
-// It knows no archive by name: the program opens one, and passes it on.
+// It knows no archive by name: the program opens one, by [Env], and passes it on.
 package past

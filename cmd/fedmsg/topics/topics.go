@@ -1,4 +1,6 @@
-package main
+// Package topics says by their topics which messages fedmsg tail shows, with the flags
+// that fedmsg-tail had.
+package topics
 
 import (
 	"errors"
@@ -11,22 +13,23 @@ import (
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 )
 
-// A filter says which topics tail shows.
-type filter struct {
+// A Filter says which topics are shown. [New] makes one.
+type Filter struct {
 	prefixes []string
 	exclude  topicExpr
 	include  topicExpr
 }
 
-// match reports whether a topic passes, in fedmsg-tail's order.
-func (f *filter) match(topic fedmsg.Topic) bool {
+// Match reports whether a topic passes, in fedmsg-tail's order.
+func (f *Filter) Match(topic fedmsg.Topic) bool {
 	t := string(topic)
 	under := func(prefix string) bool { return strings.HasPrefix(t, prefix) }
 	return (len(f.prefixes) == 0 || slices.ContainsFunc(f.prefixes, under)) && !f.exclude.match(t) && f.include.match(t)
 }
 
-// newFilter makes a filter of the values of the flags.
-func newFilter(prefixes []string, exclude, include string) (f filter, err error) {
+// New makes a filter of the values of the flags: prefixes, and regular expressions for
+// what is left out and what is shown.
+func New(prefixes []string, exclude, include string) (f Filter, err error) {
 	for _, p := range prefixes {
 		// ZeroMQ knows no wildcards: a star matched nothing at all. Whoever wrote one
 		// at the end meant the prefix.
@@ -41,8 +44,8 @@ func newFilter(prefixes []string, exclude, include string) (f filter, err error)
 	return f, nil
 }
 
-// ask returns patterns that ask the bus for all that can pass, and perhaps more.
-func (f *filter) ask() []fedmsg.Pattern {
+// Ask returns patterns that ask the bus for all that can pass, and perhaps more.
+func (f *Filter) Ask() []fedmsg.Pattern {
 	var patterns []fedmsg.Pattern
 	for _, prefix := range f.prefixes {
 		// The last word may go on: all that is sure are the words before it.
@@ -86,10 +89,10 @@ func compileTopicExpr(expr string) (topicExpr, error) {
 		return e, nil
 	}
 	at, what := findFault(expr, err)
-	return e, usageError{&fedmsg.HintError{
+	return e, &fedmsg.HintError{
 		Err:  fmt.Errorf("%q, character %d: %s", expr, at+1, what),
 		Hint: "the syntax is that of https://pkg.go.dev/regexp/syntax; to leave out what matches X, write --exclude X",
-	}}
+	}
 }
 
 // findFault finds where an expression is wrong, and how.
