@@ -21,12 +21,19 @@ import (
 // it listens and how to stop it.
 func startServe(t *testing.T, dir string, args ...string) (addrs map[string]string, stop func()) {
 	t.Helper()
+	addrs, _, stop = startServeLogged(t, dir, args...)
+	return addrs, stop
+}
+
+// startServeLogged returns what it tells on standard error, too.
+func startServeLogged(t *testing.T, dir string, args ...string) (addrs map[string]string, told *fedmsgtest.LogBook, stop func()) {
+	t.Helper()
 	addrFile := filepath.Join(t.TempDir(), "addr")
 	argv := append([]string{"fedmsg", "serve", "--dir", dir, "--addr-file", addrFile, "--http", "127.0.0.1:0",
 		"--relay-inbound", "tcp://127.0.0.1:0", "--relay-outbound", "tcp://127.0.0.1:0", "--gateway", "tcp://127.0.0.1:0"}, args...)
 	ctx, cancel := context.WithCancel(context.Background())
-	var stderr fedmsgtest.LogBook
-	env := environ{strings.NewReader(""), io.Discard, &stderr, func(string) string { return "" }, openBus}
+	stderr := new(fedmsgtest.LogBook)
+	env := environ{strings.NewReader(""), io.Discard, stderr, func(string) string { return "" }, openBus}
 	done := make(chan int, 1)
 	go func() { done <- run(ctx, env, argv) }()
 	stopped := false
@@ -46,7 +53,7 @@ func startServe(t *testing.T, dir string, args ...string) (addrs map[string]stri
 			if err := json.Unmarshal(text, &addrs); err != nil {
 				t.Fatal(err)
 			}
-			return addrs, stop
+			return addrs, stderr, stop
 		}
 		select {
 		case status := <-done:
@@ -56,7 +63,7 @@ func startServe(t *testing.T, dir string, args ...string) (addrs map[string]stri
 		}
 	}
 	t.Fatalf("serve is not ready: %s", stderr.String())
-	return nil, nil
+	return nil, nil, nil
 }
 
 // Ten thousand messages from libzmq through the whole bus, the disk included, to

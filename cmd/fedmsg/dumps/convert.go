@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -31,23 +30,24 @@ const maxAhead = 24 * time.Hour
 //   - this bus: an element with seq, at, verified and message.
 //
 // A message without an ID gets one, which is always the same for what it says. The
-// error is a refusal; of an answer of which a row is wrong the rows before come, too.
+// error is a refusal; of an answer of which a row is wrong the other rows come, too.
 func Convert(text []byte, now time.Time) ([]Said, error) {
-	members, err := fedmsg.DecodeObject(text)
+	all, err := fedmsg.DecodeHistory(text) // as loosely as its publisher's Python did
 	if err != nil {
 		return nil, err
 	}
-	o := object(members)
+	o := members(all)
 	if rows := o.get("raw_messages"); rows != nil {
 		var all []Said
+		var failed error
 		for i, row := range elements(rows) {
 			some, err := Convert(row, now)
-			if err != nil {
-				return all, fmt.Errorf("row %d: %w", i+1, err)
+			if err != nil && failed == nil {
+				failed = fmt.Errorf("row %d: %w", i+1, err)
 			}
 			all = append(all, some...)
 		}
-		return all, nil
+		return all, failed
 	}
 	one := Said{At: now}
 	if inner := o.get("message"); inner != nil && o.get("topic") == nil {
@@ -110,22 +110,39 @@ func withID(m *fedmsg.Message) (*fedmsg.Message, error) {
 	u[8] = u[8]&0x3F | 0x80
 	h := hex.EncodeToString(u)
 	id := fmt.Sprintf("%04d-%s-%s-%s-%s-%s", m.Time.Year(), h[:8], h[8:12], h[12:16], h[16:20], h[20:])
-	members, err := fedmsg.DecodeObject(m.Bytes())
-	if err != nil {
-		return nil, err
+	text := bytes.TrimSpace(m.Bytes())
+	text = fmt.Appendf(bytes.Clone(text[:len(text)-1]), `,"msg_id":"%s"}`, id) // of equal names the last counts
+	if text, err := fedmsg.AppendCanonical(nil, text); err == nil {
+		return fedmsg.DecodeHistory(text)
 	}
-	members = slices.DeleteFunc(members, func(f fedmsg.Member) bool { return f.Name == "msg_id" })
-	return fedmsg.DecodeHistory(Object(append(members, fedmsg.Member{Name: "msg_id", JSON: []byte(strconv.Quote(id))})))
+	return nil, fedmsg.Refuse(fedmsg.BadJSON, "the message has no ID, and cannot be spelled anew") // cannot be: it was read
 }
 
-// object is the members of a JSON object.
-type object []fedmsg.Member
+// columns are what datanommer keeps of a message; all else in a row it adds.
+var columns = []string{"certificate", "crypto", "headers", "i", "msg", "msg_id", "signature", "timestamp", "topic", "username"}
 
-func (o object) get(name string) []byte {
-	for _, m := range o {
-		if m.Name == name && string(bytes.TrimSpace(m.JSON)) != "null" {
-			return bytes.TrimSpace(m.JSON)
+// others are the members by which the forms of dumps are told apart, and what is
+// read of them.
+var others = []string{"raw_messages", "message", "verified", "at", "body", "id", "source_name", "source_version", "agent_name"}
+
+// object is the JSON texts of the members that are known, by name.
+type object map[string][]byte
+
+func members(m *fedmsg.Message) object {
+	o := make(object)
+	names := append(columns[:len(columns):len(columns)], others...)
+	for i, value := range m.Fields(names...) {
+		if value = bytes.TrimSpace(value); len(value) > 0 {
+			o[names[i]] = value
 		}
+	}
+	return o
+}
+
+// get returns a member; nil if there is none, or null.
+func (o object) get(name string) []byte {
+	if value := o[name]; string(value) != "null" {
+		return value
 	}
 	return nil
 }
@@ -152,9 +169,6 @@ func Object(members []fedmsg.Member) []byte {
 	return canonical
 }
 
-// added are the fields that datanommer adds to a row and no publisher wrote.
-var added = []string{"source_name", "source_version", "agent_name", "category", "users", "packages", "meta", "date"}
-
 // restored returns a message as it was before datanommer kept it and datagrepper
 // gave it away: without what they added, and with a timestamp that is an int again.
 // Of a message of another origin it returns the text as it is. fedmsg itself did
@@ -165,22 +179,19 @@ func (o object) restored(text []byte) []byte {
 	}
 	signed := o.get("signature") != nil
 	var kept []fedmsg.Member
-	for _, m := range o {
-		value := string(bytes.TrimSpace(m.JSON))
+	for _, name := range columns {
+		value := o[name]
 		switch {
-		case slices.Contains(added, m.Name):
+		case len(value) == 0, name == "headers" && string(value) == "{}":
 			continue
-		case m.Name == "headers" && (value == "null" || value == "{}"):
+		case string(value) == "null" && (name != "username" || !signed): // a signed one has it as it was signed
 			continue
-		case m.Name == "username" && value == "null" && signed: // as it was signed
-		case value == "null" && slices.Contains([]string{"username", "crypto", "signature", "certificate", "msg_id", "i"}, m.Name):
-			continue
-		case m.Name == "username" && !signed && o.get("agent_name") != nil && value == string(o.get("agent_name")):
+		case name == "username" && !signed && bytes.Equal(value, o.get("agent_name")):
 			continue // a copy
-		case m.Name == "timestamp":
-			m.JSON = whole(m.JSON, signed)
+		case name == "timestamp":
+			value = whole(value, signed)
 		}
-		kept = append(kept, m)
+		kept = append(kept, fedmsg.Member{Name: name, JSON: value})
 	}
 	return Object(kept)
 }
@@ -202,7 +213,7 @@ func (o object) fromRecord() ([]byte, error) {
 	if err != nil {
 		return nil, fedmsg.RefuseField(fedmsg.MissingField, "headers", "the time of a message is in its headers: sent-at")
 	}
-	sent := object(headers).text("sent-at")
+	sent := sentAt(headers)
 	at, err := time.Parse(time.RFC3339Nano, sent)
 	if err != nil {
 		if at, err = time.Parse("2006-01-02T15:04:05.999999999", sent); err != nil { // then it is UTC
@@ -219,6 +230,15 @@ func (o object) fromRecord() ([]byte, error) {
 		}
 	}
 	return Object(message), nil
+}
+
+func sentAt(headers []fedmsg.Member) (text string) {
+	for _, m := range headers {
+		if m.Name == "sent-at" {
+			text, _ = fedmsg.DecodeString(m.JSON)
+		}
+	}
+	return text
 }
 
 // elements returns the JSON texts in a list that was read already.

@@ -131,6 +131,7 @@ type splitter struct {
 	escape  bool
 	tooLong bool
 	skip    bool // until the line ends
+	idle    int  // bytes since the last record or line ended
 }
 
 // Records yields the records of the file, from a place on that a record before had as
@@ -184,13 +185,18 @@ func (s *splitter) take(piece []byte) bool {
 		if c == '\n' {
 			s.line++
 			s.quoted = false // no string goes on in the next line
-			s.skip = false
+			s.skip, s.idle = false, 0
 		}
 		if s.skip {
 			continue
 		}
 		if s.start == 0 {
-			if c == '{' {
+			if s.idle++; s.idle > maxRecord { // blanks without an end
+				s.skip = true
+				if !s.yield(Record{Line: s.line + 1, Err: fedmsg.Refuse(fedmsg.TooLarge, "the line has more than %d bytes and no object", maxRecord), End: s.at}) {
+					return false
+				}
+			} else if c == '{' {
 				s.start, s.depth, begin = s.line+1, 1, i
 			} else if !strings.ContainsRune(" \t\r\n,[]\x1e\ufeff", rune(c)) && c < 0x80 {
 				s.skip = true
@@ -271,5 +277,6 @@ func (s *splitter) reset() {
 	if cap(s.text) > 4<<20 {
 		s.text = nil
 	}
+	s.idle = 0
 	s.text, s.start, s.depth, s.quoted, s.escape, s.tooLong = s.text[:0], 0, 0, false, false, false
 }
