@@ -1,0 +1,204 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	nethttp "net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/http/web/say"
+)
+
+const (
+	// liveRows is how many messages the front page begins with.
+	liveRows = 30
+	// pulseMinutes is how far back the pulse goes.
+	pulseMinutes = 30
+	// pulseLife is how long it is kept for all who ask.
+	pulseLife = 5 * time.Second
+)
+
+// A pulse is how many messages pass.
+type pulse struct {
+	PerMinute int64   `json:"per_minute"` // in the last whole minute
+	Minutes   []int64 `json:"minutes"`    // the oldest first
+	Points    string  `json:"points"`     // of a line in a box of 60 by 16
+	Known     bool    `json:"known"`
+}
+
+func (p *Pages) pulse(ctx context.Context) pulse {
+	now := p.cfg.Now()
+	got, err := p.pulses.get(now, pulseLife, func() (pulse, error) {
+		end := now.UTC().Truncate(time.Minute)
+		start := end.Add(-pulseMinutes * time.Minute)
+		counts, err := p.cfg.Counter.Count(ctx, fedmsg.Query{Since: start, Until: end}, fedmsg.Grouping{Step: time.Minute})
+		if err != nil {
+			return pulse{}, err
+		}
+		minutes := make([]int64, pulseMinutes)
+		for _, row := range counts.Rows {
+			if i := int(row.At.Sub(start) / time.Minute); i >= 0 && i < len(minutes) {
+				minutes[i] += row.N
+			}
+		}
+		return pulse{PerMinute: minutes[len(minutes)-1], Minutes: minutes, Points: sparkline(minutes), Known: true}, nil
+	})
+	if err != nil {
+		p.logger.DebugContext(ctx, "no pulse", "err", err)
+	}
+	return got
+}
+
+// sparkline is the points of a line in a box of 60 by 16.
+func sparkline(values []int64) string {
+	top := max(slices.Max(values), 1)
+	var b strings.Builder
+	for i, v := range values {
+		fmt.Fprintf(&b, "%.1f,%.1f ", float64(i)*60/float64(len(values)-1), 15-14*float64(v)/float64(top))
+	}
+	return strings.TrimSpace(b.String())
+}
+
+// pulseJSON is for pages that stay open.
+func (p *Pages) pulseJSON(w nethttp.ResponseWriter, r *nethttp.Request) {
+	body, err := json.Marshal(p.pulse(r.Context()))
+	if err != nil {
+		p.broken(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = w.Write(body) // if the peer is gone, nobody is left to tell
+}
+
+// livePage is what passes now.
+type livePage struct {
+	Rows       []row
+	Categories []tally
+	Period     string // over which they are counted
+	Category   string // the one that is looked at; empty for all
+	Day        int64  // messages in the last day
+	DayAtLeast bool
+	Services   int    // that spoke in it
+	Stream     string // where new rows come from
+}
+
+// A tally is how often there is something.
+type tally struct {
+	Name  string
+	N     int64
+	Share float64 // of the largest, from 0 to 100
+}
+
+func (p *Pages) live(w nethttp.ResponseWriter, r *nethttp.Request) {
+	page := livePage{Category: r.URL.Query().Get("category")}
+	pattern := fedmsg.Pattern("*.*.*." + page.Category + ".#")
+	if page.Category != "" && pattern.Validate() != nil {
+		p.fail(w, r, nethttp.StatusNotFound, problem{What: "There is no service of that name.", Hint: "A service's name is one word of letters, digits, - and _."})
+		return
+	}
+	ctx, now := r.Context(), p.cfg.Now()
+	q := fedmsg.Query{Limit: liveRows}
+	if page.Category != "" {
+		q.Filter = fedmsg.Filter{Op: fedmsg.Has, Test: fedmsg.Test{Field: fedmsg.CategoryField, Value: page.Category}}
+	}
+	found, err := p.cfg.Archive.Search(ctx, q)
+	if err != nil {
+		p.broken(w, r, err)
+		return
+	}
+	for _, e := range found.Entries {
+		page.Rows = append(page.Rows, p.row(ctx, e))
+	}
+	if err := p.countLive(ctx, &page, now); err != nil {
+		p.broken(w, r, err)
+		return
+	}
+	page.Stream = streamURL(page.Category, pattern, found.Entries)
+	title := "Live"
+	if page.Category != "" {
+		title = "Live: " + say.About(page.Category)
+	}
+	line := say.FieldTerm(fedmsg.CategoryField, page.Category)
+	if page.Category == "" {
+		line = ""
+	}
+	if page.Category == "" {
+		pattern = ""
+	}
+	p.show(w, r, nethttp.StatusOK, "live", view{Title: title, Tab: "Live", Module: "live.js", Feed: feedURL(line), Listen: listening(p.base(r), string(pattern)), Page: page})
+}
+
+// countLive counts by service: in the last hour, or longer if nothing was then.
+func (p *Pages) countLive(ctx context.Context, page *livePage, now time.Time) error {
+	day, err := p.cfg.Counter.Count(ctx, fedmsg.Query{Since: now.Add(-24 * time.Hour)}, fedmsg.Grouping{Field: fedmsg.CategoryField, Limit: 500})
+	if err != nil {
+		return err
+	}
+	page.DayAtLeast = day.Estimate
+	for _, c := range day.Rows {
+		page.Day += c.N
+		if c.Value != "" {
+			page.Services++
+		}
+	}
+	for _, period := range []struct {
+		name string
+		long time.Duration
+	}{{"the last hour", time.Hour}, {"the last day", 24 * time.Hour}, {"the last 30 days", 30 * 24 * time.Hour}} {
+		counts, err := p.cfg.Counter.Count(ctx, fedmsg.Query{Since: now.Add(-period.long)}, fedmsg.Grouping{Field: fedmsg.CategoryField, Limit: 12})
+		if err != nil {
+			return err
+		}
+		page.Period, page.Categories = period.name, tallies(counts)
+		if len(page.Categories) > 0 {
+			return nil
+		}
+	}
+	return nil
+}
+
+// tallies are the counts of values, without those of all others.
+func tallies(counts fedmsg.Counts) []tally {
+	var list []tally
+	top := int64(1)
+	for _, c := range counts.Rows {
+		if c.Value != "" {
+			list = append(list, tally{Name: c.Value, N: c.N})
+			top = max(top, c.N)
+		}
+	}
+	for i := range list {
+		list[i].Share = max(100*float64(list[i].N)/float64(top), 1)
+	}
+	return list
+}
+
+// streamURL is where the rows after those on the page come from.
+func streamURL(category string, pattern fedmsg.Pattern, shown []fedmsg.Entry) string {
+	values := url.Values{"meta": {"subtitle,agent"}}
+	if category != "" {
+		values.Set("topic", string(pattern))
+	}
+	var last fedmsg.Seq
+	for _, e := range shown {
+		last = max(last, e.Seq)
+	}
+	if last > 0 {
+		values.Set("after", fmt.Sprint(uint64(last)))
+	}
+	return "/api/v1/events?" + values.Encode()
+}
+
+// feedURL is a search as a feed.
+func feedURL(line string) string {
+	if line == "" {
+		return "/feed.atom"
+	}
+	return "/feed.atom?q=" + url.QueryEscape(line)
+}
