@@ -23,15 +23,15 @@ func TestExamples(t *testing.T) {
 	if err != nil || len(files) < 54 {
 		t.Fatalf("rules/*.toml: %d files, %v", len(files), err)
 	}
+	var now time.Time // the clock of an example stands at its first message's time
+	engine := newEngine(t, meta.Config{Now: func() time.Time { return now }})
 	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".toml"), func(t *testing.T) { testExamples(t, file) })
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".toml"), func(t *testing.T) { testExamples(t, engine, &now, file) })
 	}
 }
 
-func testExamples(t *testing.T, file string) {
+func testExamples(t *testing.T, engine *meta.Engine, now *time.Time, file string) {
 	ctx := context.Background()
-	var now time.Time // the clock of an example stands at its first message's time
-	engine := newEngine(t, meta.Config{Now: func() time.Time { return now }})
 	src, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -55,7 +55,7 @@ func testExamples(t *testing.T, file string) {
 	lines := strings.Split(string(text), "\n")
 	var coverage example.Coverage
 	for _, ex := range examples {
-		now = ex.Messages[0].Time
+		*now = ex.Messages[0].Time
 		coverage.Add(ctx, engine, ex)
 		if !ex.Group {
 			for _, wrong := range unfit(engine.Describe(ctx, ex.Messages[0])) {
