@@ -93,7 +93,7 @@ func main() {
 // run runs one command line and returns the exit status.
 func run(ctx context.Context, env environ, argv []string) int {
 	args := argv[1:]
-	if name, old := strings.CutPrefix(strings.TrimSuffix(filepath.Base(argv[0]), ".exe"), "fedmsg-"); old {
+	if maker, name, old := strings.Cut(strings.TrimSuffix(filepath.Base(argv[0]), ".exe"), "-"); old && (maker == "fedmsg" || maker == "datanommer") {
 		args = append([]string{name}, args...)
 	}
 	root := newRoot(env, args)

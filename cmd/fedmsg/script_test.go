@@ -14,7 +14,7 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"fedmsg": main, "fedmsg-logger": main, "fedmsg-tail": main, "fedmsg-publish": main, "fedmsg-frobnicate": main,
+		"fedmsg": main, "fedmsg-logger": main, "fedmsg-tail": main, "fedmsg-publish": main, "fedmsg-frobnicate": main, "datanommer-stats": main,
 	})
 }
 

@@ -21,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/url"
 	"os"
 	"path"
@@ -164,7 +165,7 @@ func put(w *tar.Writer, name string, at time.Time, size int64, r io.Reader) erro
 var known = regexp.MustCompile(`^(manifest\.json|tokens\.json|log\.db|archive/[0-9]{4}-[0-9]{2}\.db)$`)
 
 // Restore brings a backup back into directories that have neither log nor archive.
-// Errors to test for: [sqlite.ErrLocked] if a bus is running there, [os.ErrExist].
+// Errors to test for: [sqlite.ErrLocked] if a bus is running there, [fs.ErrExist].
 func Restore(ctx context.Context, file, dir, archive, cursor string, tell func(string)) (err error) {
 	defer func() {
 		if err != nil {
@@ -230,7 +231,7 @@ func free(ctx context.Context, dir, archive string) error {
 		} else if err == nil {
 			_ = log.Close() // nothing was changed
 		}
-		return &fedmsg.HintError{Err: fmt.Errorf("%s is there already: %w", file, os.ErrExist), Hint: "restore into an empty directory, or move away what is there"}
+		return &fedmsg.HintError{Err: &fs.PathError{Op: "create", Path: file, Err: fs.ErrExist}, Hint: "restore into an empty directory, or move away what is there"}
 	}
 	return cmp.Or(os.MkdirAll(dir, 0o700), os.MkdirAll(archive, 0o700))
 }

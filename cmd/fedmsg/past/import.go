@@ -142,8 +142,15 @@ func (i *importFlags) run(ctx context.Context, env Env, files []string) (err err
 	if shown := im.show(i.JSON); shown != nil || err != nil {
 		return cmp.Or(err, shown)
 	}
-	if o.Bad+o.Conflicts > 0 {
-		return fmt.Errorf("%d texts were not taken, and %d messages say something else under an ID that is known, which stays as it is: %w", o.Bad, o.Conflicts, fedmsg.ErrInvalid)
+	var wrong []string
+	if o.Bad > 0 {
+		wrong = append(wrong, fmt.Sprintf("not taken: %d", o.Bad))
+	}
+	if o.Conflicts > 0 {
+		wrong = append(wrong, fmt.Sprintf("with a known ID and other words, where what was there stays: %d", o.Conflicts))
+	}
+	if wrong != nil {
+		return fmt.Errorf("%s: %w", strings.Join(wrong, "; "), fedmsg.ErrInvalid)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -237,7 +238,7 @@ func rebuild(ctx context.Context, env Env, p *place, words fedmsg.Describer, fro
 	}
 	fresh, old := archive+".new", archive+".old"
 	if _, err := os.Stat(old); err == nil {
-		return &fedmsg.HintError{Err: fmt.Errorf("%s is there already: %w", old, os.ErrExist), Hint: "look at it, and remove it"}
+		return &fedmsg.HintError{Err: &fs.PathError{Op: "create", Path: old, Err: fs.ErrExist}, Hint: "look at it, and remove it"}
 	}
 	if err := os.RemoveAll(fresh); err != nil { // of a rebuild that was broken off
 		return err
