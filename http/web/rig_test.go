@@ -14,6 +14,8 @@ import (
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/bus"
 	"github.com/fedora-infra/fedmsg-go/http"
+	"github.com/fedora-infra/fedmsg-go/http/feed"
+	"github.com/fedora-infra/fedmsg-go/http/history"
 	"github.com/fedora-infra/fedmsg-go/http/web"
 	"github.com/fedora-infra/fedmsg-go/mem"
 	"github.com/fedora-infra/fedmsg-go/query"
@@ -24,6 +26,7 @@ import (
 type archive interface {
 	fedmsg.Archive
 	fedmsg.Counter
+	Last() fedmsg.Seq
 }
 
 // newArchive makes an archive in memory.
@@ -60,8 +63,8 @@ type rig struct {
 	gate    *bus.Gate
 }
 
-// start serves pages. add are more routes.
-func start(t testing.TB, addr string, kept archive, d fedmsg.Describer, search nethttp.Handler, add ...func(*nethttp.ServeMux)) *rig {
+// start serves pages, with the other parts that they lead to.
+func start(t testing.TB, addr string, kept archive, d fedmsg.Describer) *rig {
 	t.Helper()
 	log := mem.NewLog()
 	window, err := bus.NewWindow(t.Context(), bus.WindowConfig{}, log)
@@ -77,8 +80,16 @@ func start(t testing.TB, addr string, kept archive, d fedmsg.Describer, search n
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := http.Listen(http.Config{Addr: addr, AllowAnonymousLoopback: true, Describer: d, Front: pages.Front(), Search: search,
-		Routes: append(add, pages.Routes)}, whole{window, gate}, gate, nil)
+	api, err := history.New(history.Config{Archive: kept, Log: window, Describer: d}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	feeds, err := feed.New(feed.Config{Archive: kept, Describer: d}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := http.Listen(http.Config{Addr: addr, AllowAnonymousLoopback: true, Describer: d, Front: pages.Front(), Search: api.SearchHandler(),
+		Routes: []func(*nethttp.ServeMux){pages.Routes, api.Routes, feeds.Routes}}, whole{window, gate}, gate, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +145,7 @@ func TestLook(t *testing.T) {
 	w, now := newWorld(), time.Now()
 	fill(t, kept, w, 40_000, 75*24*time.Hour, now.Add(-2*time.Hour))
 	fill(t, kept, w, 500, 2*time.Hour, now)
-	r := start(t, addr, kept, d, nil, lookRoutes(t, kept, d)...)
+	r := start(t, addr, kept, d)
 	ctx, stop := signal.NotifyContext(t.Context(), os.Interrupt)
 	defer stop()
 	t.Log(r.url)
@@ -143,6 +154,3 @@ func TestLook(t *testing.T) {
 		time.Sleep(time.Duration(w.ExpFloat64() * float64(700*time.Millisecond)))
 	}
 }
-
-// lookRoutes are the routes of the other parts.
-func lookRoutes(testing.TB, archive, fedmsg.Describer) []func(*nethttp.ServeMux) { return nil }

@@ -2,7 +2,7 @@
 document.documentElement.classList.add("scripted");
 
 export const typing = (e) => e.target.closest && e.target.closest("input, textarea, select, [contenteditable]");
-export const line = () => new URLSearchParams(location.search).get("q") || "";
+export const line = () => new URLSearchParams(location.search).get("q")?.trim() || "";
 
 const thin = "\u202f";
 export const number = (n) => String(n).replace(/\B(?=(\d{3})+$)/g, thin);
