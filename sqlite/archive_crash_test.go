@@ -163,6 +163,7 @@ func TestArchiveKill9(t *testing.T) {
 // With a full disk the archive takes nothing, answers, and goes on when there is
 // room.
 func TestArchiveDiskFull(t *testing.T) {
+	alone(t)
 	needs(t, true, map[string]string{"mount": "mount"})
 	root := mount(t, "-t", "tmpfs", "-o", "size=24m", "tmpfs")
 	ballast := filepath.Join(root, "ballast")

@@ -112,6 +112,15 @@ func TestArchiveInParts(t *testing.T) {
 	}
 }
 
+// alone skips a test in which nothing happens at the same time when the race
+// detector watches.
+func alone(t *testing.T) {
+	t.Helper()
+	if raceDetector {
+		t.Skip("nothing to watch for the race detector, and it takes ten times as long")
+	}
+}
+
 // matches is a naive reading of the few filters that tests here have.
 func matches(f fedmsg.Filter, e fedmsg.Entry) bool {
 	passes := func(g fedmsg.Filter) bool { return matches(g, e) }
@@ -173,6 +182,7 @@ func sound(t testing.TB, a *sqlite.Archive, messages int) {
 // A term that a month does not know costs one look there; and one that is quiet
 // costs what it has, not what others have.
 func TestArchiveQuietTerm(t *testing.T) {
+	alone(t)
 	a := openArchive(t, sqlite.ArchiveConfig{Describer: trafficWords{}})
 	source := newTraffic(3, time.Date(2025, 1, 10, 0, 0, 0, 0, time.UTC), 8*time.Hour)
 	entries := source.batch(1500)
@@ -232,23 +242,27 @@ func (c *changingWords) Describe(ctx context.Context, m *fedmsg.Message) fedmsg.
 
 // Words are found anew while messages come, and lists and counts stay right.
 func TestArchiveRedescribe(t *testing.T) {
+	before, later, stop := 1200, 800, int64(500)
+	if raceDetector {
+		before, later, stop = 600, 100, 500
+	}
 	words := new(changingWords)
 	cfg := sqlite.ArchiveConfig{Dir: t.TempDir(), Describer: words, Budget: time.Minute}
 	a := openArchive(t, cfg)
 	source := newTraffic(4, time.Date(2026, 1, 20, 0, 0, 0, 0, time.UTC), time.Hour)
-	fill(t, a, source.batch(1200))
+	fill(t, a, source.batch(before))
 	words.changed.Store(true)
 	ctx, cancel := context.WithCancel(t.Context())
 	if _, err := a.Redescribe(ctx, func(done, total int64) {
-		if done >= 500 {
+		if done >= stop {
 			cancel()
 		}
 	}); !errors.Is(err, context.Canceled) {
 		t.Errorf("Redescribe that was cancelled: %v", err)
 	}
-	sound(t, a, 1200)
+	sound(t, a, before)
 	delivered := make(chan error, 1)
-	more := source.batch(800)
+	more := source.batch(later)
 	go func() {
 		for batch := range slices.Chunk(more, 100) {
 			if _, err := a.Deliver(t.Context(), batch); err != nil {
@@ -260,13 +274,13 @@ func TestArchiveRedescribe(t *testing.T) {
 	}()
 	var last, of int64
 	changed, err := a.Redescribe(t.Context(), func(done, total int64) { last, of = done, total })
-	if err != nil || last < 1200 || of < last {
+	if err != nil || last < int64(before) || of < last {
 		t.Errorf("Redescribe: %d changed, %v, %d of %d done", changed, err, last, of)
 	}
 	if err := <-delivered; err != nil {
 		t.Fatal(err)
 	}
-	sound(t, a, 2000)
+	sound(t, a, before+later)
 	for _, tt := range []struct {
 		f    fedmsg.Filter
 		want func(w fedmsg.Words) bool
@@ -278,7 +292,7 @@ func TestArchiveRedescribe(t *testing.T) {
 	} {
 		want := int64(0)
 		again := newTraffic(4, time.Date(2026, 1, 20, 0, 0, 0, 0, time.UTC), time.Hour)
-		for _, e := range again.batch(2000) {
+		for _, e := range again.batch(before + later) {
 			if tt.want(words.Describe(t.Context(), e.Message)) {
 				want++
 			}
@@ -299,7 +313,7 @@ func TestArchiveRedescribe(t *testing.T) {
 		t.Fatal(err)
 	}
 	a = openArchive(t, cfg)
-	sound(t, a, 2000)
+	sound(t, a, before+later)
 	if changed, err := a.Redescribe(t.Context(), nil); changed != 0 || err != nil {
 		t.Errorf("Redescribe again: %d changed, %v", changed, err)
 	}
@@ -307,6 +321,7 @@ func TestArchiveRedescribe(t *testing.T) {
 
 // Months are removed whole, and readers by place are told.
 func TestArchivePrune(t *testing.T) {
+	alone(t)
 	cfg := sqlite.ArchiveConfig{Dir: t.TempDir(), Describer: trafficWords{}, Epoch: "0123456789abcdef"}
 	a := openArchive(t, cfg)
 	source := newTraffic(5, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), 2*time.Hour)
@@ -466,6 +481,7 @@ func TestArchiveRefuses(t *testing.T) {
 
 // What is damaged is told, and does not hold up what follows.
 func TestArchiveDamage(t *testing.T) {
+	alone(t)
 	cfg := sqlite.ArchiveConfig{Dir: t.TempDir(), Describer: trafficWords{}}
 	a := openArchive(t, cfg)
 	entries := newTraffic(8, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), time.Second).batch(1200)
