@@ -107,6 +107,7 @@ type parts struct {
 	words  fedmsg.Describer
 	meters fedmsg.Meters
 	bound  map[string]any // what --addr-file tells
+	web    *http.Server
 
 	archive *past.Keeper // nil if there is none
 
@@ -243,7 +244,7 @@ func (p *parts) buildHTTP(context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.bound["http"] = server.Addr()
+	p.web, p.bound["http"] = server, server.Addr()
 	p.sources = append(p.sources, server)
 	return nil
 }

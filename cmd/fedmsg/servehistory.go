@@ -3,16 +3,20 @@ package main
 import (
 	"context"
 	"errors"
+	"iter"
 	"path/filepath"
+	"slices"
 	"time"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/bus"
 	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/past"
+	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/watch"
 	"github.com/fedora-infra/fedmsg-go/http"
 	"github.com/fedora-infra/fedmsg-go/http/feed"
 	"github.com/fedora-infra/fedmsg-go/http/grepper"
 	"github.com/fedora-infra/fedmsg-go/http/history"
+	"github.com/fedora-infra/fedmsg-go/http/web"
 	"github.com/fedora-infra/fedmsg-go/sqlite"
 )
 
@@ -69,18 +73,33 @@ func (p *parts) buildPages(cfg *http.Config) error {
 	if err != nil {
 		return err
 	}
-	old, err := grepper.New(grepper.Config{Archive: p.archive, Counter: p.archive, Describer: p.words, Version: readVersion().Version}, p.logger)
+	old, err := grepper.New(grepper.Config{Archive: p.archive, Counter: p.archive, Describer: p.words, Version: readVersion().Version, History: "/history", Message: "/messages/"}, p.logger)
 	if err != nil {
 		return err
 	}
-	feeds, err := feed.New(feed.Config{Archive: p.archive, Describer: p.words}, p.logger)
+	feeds, err := feed.New(feed.Config{Archive: p.archive, Describer: p.words, HistoryPath: "/history", MessagePath: "/messages/"}, p.logger)
 	if err != nil {
 		return err
 	}
-	cfg.Search = api.SearchHandler()
-	cfg.Routes = append(cfg.Routes, api.Routes, old.Routes, feeds.Routes)
+	status := watch.New(measured{p}, nil)
+	pages, err := web.New(web.Config{Archive: p.archive, Counter: p.archive, Describer: p.words, Status: func(context.Context) (parts []web.Part) {
+		for _, w := range status.Parts() {
+			parts = append(parts, web.Part{Name: w.Name, Kind: web.Kind(w.Kind), State: web.State(w.State), Word: w.Word, Figure: w.Figure, Since: w.Since, Rate: w.Rate})
+		}
+		return parts
+	}}, p.logger)
+	if err != nil {
+		return err
+	}
+	cfg.Search, cfg.Front = api.SearchHandler(), pages.Front()
+	cfg.Routes = append(cfg.Routes, api.Routes, old.Routes, feeds.Routes, pages.Routes)
 	return nil
 }
+
+// measured is all that is measured of a bus, its HTTP edge too.
+type measured struct{ *parts }
+
+func (m measured) Samples() iter.Seq[fedmsg.Sample] { return append(slices.Clip(m.meters), m.web).Samples() }
 
 // A tiered log can be read from where the archive begins.
 type tiered interface {

@@ -89,7 +89,7 @@ func TestKeeperFills(t *testing.T) {
 type savedAt fedmsg.Seq
 
 func (s savedAt) Load(context.Context, string) (fedmsg.Seq, error) { return fedmsg.Seq(s), nil }
-func (savedAt) Save(context.Context, string, fedmsg.Seq) error    { return nil }
+func (savedAt) Save(context.Context, string, fedmsg.Seq) error     { return nil }
 
 func TestKeeperCursors(t *testing.T) {
 	list := &listOf{given: []fedmsg.Seq{7}}
