@@ -99,7 +99,9 @@ func (p *parts) buildPages(cfg *http.Config) error {
 // measured is all that is measured of a bus, its HTTP edge too.
 type measured struct{ *parts }
 
-func (m measured) Samples() iter.Seq[fedmsg.Sample] { return append(slices.Clip(m.meters), m.web).Samples() }
+func (m measured) Samples() iter.Seq[fedmsg.Sample] {
+	return append(slices.Clip(m.meters), m.web).Samples()
+}
 
 // A tiered log can be read from where the archive begins.
 type tiered interface {
