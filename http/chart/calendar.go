@@ -18,7 +18,7 @@ const (
 // Calendar draws a square for each day, darker for more, in columns of weeks that
 // begin on Monday. The first series counts; its first number is of the day first, in
 // UTC, and labels default to the days. More than a year has a block for each
-// calendar year. The width is what is needed.
+// calendar year. The width is what is needed: of less than a year, less.
 func Calendar(c Chart, first time.Time) []byte {
 	c.Series = c.Series[:min(len(c.Series), 1)]
 	first = first.UTC().Truncate(24 * time.Hour)
@@ -31,7 +31,11 @@ func Calendar(c Chart, first time.Time) []byte {
 	}
 	blocks := years(first, n)
 	c.Width, c.Height = 0, 0
-	f := begin(c, dayNames+54*cell+8, 36+float64(len(blocks))*yearBlock+2*lineHeight)
+	weeks := 54
+	if n < 365 {
+		weeks = max(n/7+2, 24) // below that the legend has no room
+	}
+	f := begin(c, dayNames+float64(weeks)*cell+8, 36+float64(len(blocks))*yearBlock+2*lineHeight)
 	f.heading()
 	levels := quartiles(c.Series[0])
 	for _, b := range blocks {

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"html/template"
+	"strconv"
 	"time"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
@@ -20,10 +21,13 @@ type row struct {
 	Others []row
 }
 
+// maxSentence is the longest sentence that is shown, in characters.
+const maxSentence = 400
+
 // row puts an entry in words.
 func (p *Pages) row(ctx context.Context, e fedmsg.Entry) row {
 	w := p.cfg.Describer.Describe(ctx, e.Message)
-	return row{ID: e.Message.ID, Seq: e.Seq, Time: e.Message.Time, Sentence: w.Subtitle, Service: say.Category(e.Message.Topic), Who: w.Agent, Title: w.Title}
+	return row{ID: e.Message.ID, Seq: e.Seq, Time: e.Message.Time, Sentence: say.Clip(w.Subtitle, maxSentence), Service: say.Category(e.Message.Topic), Who: w.Agent, Title: w.Title}
 }
 
 // leastFold is from how many rows on that differ in their object alone all but the
@@ -79,6 +83,12 @@ func (p *Pages) functions() template.FuncMap {
 		"ago":   func(t, now time.Time) template.HTML { return timeTag(t, "ago", say.Ago(t, now)) },
 		"exact": func(t time.Time) template.HTML {
 			return timeTag(t, "exact", t.UTC().Format("Monday, 2 January 2006, 15:04:05")+" UTC")
+		},
+		"digits": func(s string) string {
+			if n, err := strconv.ParseInt(s, 10, 64); err == nil && s[0] != '+' {
+				return say.Count(n)
+			}
+			return s
 		},
 		"lasting":     say.Lasting,
 		"serviceTerm": func(s string) string { return say.FieldTerm(fedmsg.CategoryField, s) },

@@ -35,7 +35,8 @@ function element(name, attributes, text) {
 
 // Characters that would not be seen, or would turn what stands around them.
 const hidden = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b\u200c\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
-const visible = (s) => s.replace(hidden, (c) => "\\u" + c.charCodeAt(0).toString(16).padStart(4, "0"));
+const clip = (s) => s.length > 400 ? s.slice(0, 400) + "…" : s;
+const visible = (s) => clip(s).replace(hidden, (c) => "\\u" + c.charCodeAt(0).toString(16).padStart(4, "0"));
 const bare = /^[A-Za-z0-9_.@+-]+$/;
 const quoted = (s) => bare.test(s) && !/^[<>]/.test(s) ? s : '"' + s.replace(/["\\]/g, "\\$&") + '"';
 

@@ -100,6 +100,18 @@ func Visible(s string) string {
 	return b.String()
 }
 
+// Clip shortens a text to so many characters.
+func Clip(s string, n int) string {
+	at := 0
+	for i := range s {
+		if at == n {
+			return s[:i] + "…"
+		}
+		at++
+	}
+	return s
+}
+
 func isHidden(r rune) bool {
 	return unicode.IsControl(r) && r != '\n' && r != '\t' || unicode.Is(unicode.Cf, r) && r != '\u200d' && r != '\u00ad' || r == '\u2028' || r == '\u2029'
 }
