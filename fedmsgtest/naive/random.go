@@ -117,7 +117,7 @@ func (r *Random) message(i int) *fedmsg.Message {
 
 // id makes an ID as most are, or as some were.
 func id(i int) string {
-	u := sha256.Sum256([]byte(fmt.Sprint(i)))
+	u := sha256.Sum256(fmt.Append(nil, i))
 	if i%10 == 0 {
 		return fmt.Sprintf("id_%x.%d", u[:3], i)
 	}

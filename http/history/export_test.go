@@ -169,7 +169,7 @@ func newEndless(n, broken int) endless {
 // An export takes as much memory for a hundred thousand messages as for a thousand.
 func TestExportTakesLittleMemory(t *testing.T) {
 	n := 100_000
-	if testing.Short() {
+	if testing.Short() || raceDetector {
 		n = 20_000
 	}
 	for _, format := range []string{"jsonl", "jsonl.zst", "csv"} {

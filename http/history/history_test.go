@@ -78,7 +78,7 @@ func onDisk(t *testing.T) func(*setup) {
 // eachArchive runs a test with an archive in memory and with one on disk.
 func eachArchive(t *testing.T, test func(t *testing.T, change func(*setup))) {
 	t.Run("memory", func(t *testing.T) { test(t, func(*setup) {}) })
-	if !testing.Short() {
+	if !testing.Short() && !raceDetector {
 		t.Run("disk", func(t *testing.T) { test(t, onDisk(t)) })
 	}
 }

@@ -61,7 +61,7 @@ func (rt *Route) operation() object {
 		parameters = append(parameters, described)
 	}
 	members := object{}
-	for _, name := range strings.Fields(rt.Tells) {
+	for name := range strings.FieldsSeq(rt.Tells) {
 		members[name] = object{}
 		if name == "messages" {
 			members[name] = object{"type": "array", "items": object{"$ref": "#/components/schemas/element"}}

@@ -94,14 +94,15 @@ func (w *Watch) Parts() []Part {
 
 // key is a name with the values of its labels.
 func key(s fedmsg.Sample) string {
-	k := s.Name
+	var k strings.Builder
+	k.WriteString(s.Name)
 	for i := 1; i < len(s.Labels); i += 2 {
-		k += " " + s.Labels[i]
+		k.WriteString(" " + s.Labels[i])
 		if s.Name == "messages_received_total" {
 			break // by edge alone
 		}
 	}
-	return k
+	return k.String()
 }
 
 func (w *Watch) sources(values map[string]float64) (parts []Part) {
