@@ -208,12 +208,12 @@ func (p *Pages) neighbours(ctx context.Context, e fedmsg.Entry, w fedmsg.Words) 
 		}
 		n := neighbours{What: what + " " + say.Visible(values[0]), Term: say.FieldTerm(f, values[0])}
 		n.Rows = p.surroundings(ctx, e, fedmsg.Filter{Op: fedmsg.Has, Test: fedmsg.Test{Field: f, Value: values[0]}})
-		key := ""
+		var key strings.Builder
 		for _, r := range n.Rows {
-			key += r.ID + " "
+			key.WriteString(r.ID + " ")
 		}
-		if len(n.Rows) > 1 && !seen[key] {
-			seen[key] = true
+		if len(n.Rows) > 1 && !seen[key.String()] {
+			seen[key.String()] = true
 			list = append(list, n)
 		}
 	}
