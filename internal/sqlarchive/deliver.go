@@ -145,8 +145,8 @@ func (a *Archive) tidy(ctx context.Context, months []string) {
 		var err error
 		if hot++; hot > maxHot && !touched {
 			err = s.Forget()
-		} else if touched && s.Tables.Checkpoint != nil {
-			err = s.Tables.Checkpoint(s.Writer.Conn)
+		} else if touched {
+			err = s.Writer.Checkpoint()
 		}
 		if err != nil {
 			a.logger.WarnContext(ctx, "the archive was not tidied up, will try again", "err", err)

@@ -1,8 +1,10 @@
 package sqlarchive
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/fedora-infra/fedmsg-go/internal/sqlarchive/segment"
 )
@@ -14,6 +16,7 @@ type view struct {
 	ctx      context.Context
 	borrowed map[*segment.Segment]*segment.Session
 	used     []*segment.Segment // held
+	first    *segment.Session   // whose connection others may share
 }
 
 // view makes a view. Segments that are being written to are held as they are now;
@@ -56,23 +59,26 @@ func (v *view) session(s *segment.Segment) (*segment.Session, error) {
 		s.Use.RUnlock()
 		return nil, nil
 	}
-	borrowed, err := s.Borrow(v.ctx)
-	if err == nil {
-		if err = borrowed.Begin(); err != nil {
-			s.GiveBack(borrowed, true)
+	borrowed, err := s.Join(v.first), error(nil)
+	if borrowed == nil {
+		if borrowed, err = s.Borrow(v.ctx); err == nil {
+			if err = borrowed.Begin(); err != nil {
+				s.GiveBack(borrowed, true)
+			}
 		}
 	}
 	if err != nil {
 		s.Use.RUnlock()
 		return nil, fmt.Errorf("segment %s: %w", s.Month, err)
 	}
+	v.first = cmp.Or(v.first, borrowed)
 	v.borrowed[s] = borrowed
 	v.used = append(v.used, s)
 	return borrowed, nil
 }
 
 func (v *view) close() {
-	for _, s := range v.used {
+	for _, s := range slices.Backward(v.used) { // the first last
 		borrowed := v.borrowed[s]
 		s.GiveBack(borrowed, borrowed.End("COMMIT") != nil)
 		s.Use.RUnlock()

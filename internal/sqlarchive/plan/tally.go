@@ -98,7 +98,7 @@ func (t *Tallying) rolled(p segment.Part, c *condition, unit, from, to int64) er
 		text, args, group = "SELECT 0, CASE WHEN ? = 0 THEN 0 ELSE id END, n FROM {term} WHERE kind = ? AND n > 0", []any{t.Kind, kind}, ""
 	case c.isConstant():
 	case len(c.terms) == 1: // a look for each step is less than all terms of all steps
-		text = "WITH RECURSIVE steps(s) AS (SELECT ? UNION ALL SELECT s + 1 FROM steps WHERE s < ?)" +
+		text = "WITH RECURSIVE steps(s) AS (SELECT CAST(? AS {int}) UNION ALL SELECT s + 1 FROM steps WHERE s < ?)" +
 			" SELECT r." + step + ", r.term, r.n FROM steps CROSS JOIN " + table + " r WHERE r.kind = ? AND r." + step + " = s AND r.term = ?"
 		args, group = []any{first, last, kind, c.terms[0]}, ""
 	default:

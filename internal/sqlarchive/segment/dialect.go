@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"strings"
+	"time"
 )
 
 // SchemaVersion is the version of the tables.
@@ -21,15 +22,21 @@ var (
 // of this package are written with words in braces, which it fills in: {post} is
 // the table post, {least} the function that returns the lesser of two numbers.
 type Dialect struct {
-	// Param spells the n-th parameter of a statement, counted from 1, of a type
-	// that Types spells; nil leaves the question mark.
+	// Param spells the n-th parameter of a statement, counted from 1; nil leaves the
+	// question mark.
 	Param func(n int) string
 	// Words are what stands for words in braces: {least} and {greatest} of two
 	// numbers; the types {int}, {serial}, {text} and {blob}; {keyed}, which ends a
-	// table that lies in the order of its key; {term_on} and {msg_on}, the tables
-	// where an index is made on them; {begin}, which begins to write; {has_tables},
-	// a statement that counts the tables there are.
+	// table that lies in the order of its key; {begin}, which begins to write;
+	// {has_tables}, a statement that counts the tables there are.
 	Words map[string]string
+	// Shared says that all segments lie in one database, whose driver keeps statements
+	// prepared: a view, or a transaction, uses one connection for all of them.
+	Shared bool
+	// Patience is how long one statement may take. Default: as long as it takes.
+	Patience time.Duration
+	// Meaning says what an error of the database means, by wrapping it; nil leaves it.
+	Meaning func(error) error
 	// Text are the statements of the text index.
 	Text TextIndex
 	// Check are statements for who reads whose first column is "ok", if the segment is
@@ -46,6 +53,9 @@ type TextIndex struct {
 	// Insert begins to insert keys and words joined by blanks, of which each pair is
 	// spelled as Group.
 	Insert, Group string
+	// Single says that they are inserted one by one: an index may write out what it
+	// gathered before each statement that inserts several.
+	Single bool
 	// Newest and Oldest take what Match made, the least and the greatest k, and a
 	// limit, and return keys in order, newest or oldest first.
 	Newest, Oldest string
@@ -72,9 +82,13 @@ type Tables struct {
 	Prefix string
 	// Size returns the bytes that the segment takes.
 	Size func() int64
-	// Checkpoint is called after a commit with the connection that made it; nil if
-	// there is nothing to do.
+	// Checkpoint is called after a commit, with the connection that made it if that is
+	// kept; nil if there is nothing to do.
 	Checkpoint func(conn *sql.Conn) error
+	// Generation counts the connections for writing that were made, if a new one means
+	// that another process may have written meanwhile: what a writer remembers is good
+	// for one of them only. nil if no other process can.
+	Generation func() int64
 	// Close closes what Open opened.
 	Close func() error
 }
@@ -96,7 +110,7 @@ var schema = []string{
 		n     {int} NOT NULL,   -- messages
 		first {int} NOT NULL,   -- k of the oldest
 		last  {int} NOT NULL)`, // k of the newest
-	`CREATE UNIQUE INDEX {term}_name ON {term_on} (kind, name)`,
+	`CREATE UNIQUE INDEX {term}_name ON {term} (kind, name)`,
 	`CREATE TABLE {msg} (
 		k        {int} PRIMARY KEY,
 		uid      {int} NOT NULL, -- hash of the ID
@@ -109,8 +123,8 @@ var schema = []string{
 		terms    {blob} NOT NULL, -- IDs of users, packages, objects
 		enc      {int} NOT NULL,
 		body     {blob} NOT NULL)`,
-	`CREATE INDEX {msg}_uid ON {msg_on} (uid)`,
-	`CREATE INDEX {msg}_place ON {msg_on} (place) WHERE place IS NOT NULL`,
+	`CREATE INDEX {msg}_uid ON {msg} (uid)`,
+	`CREATE INDEX {msg}_place ON {msg} (place) WHERE place IS NOT NULL`,
 	`CREATE TABLE {post} (term {int} NOT NULL, k {int} NOT NULL, PRIMARY KEY (term, k)) {keyed}`,
 	`CREATE TABLE {roll_hour} (kind {int} NOT NULL, hour {int} NOT NULL, term {int} NOT NULL, n {int} NOT NULL,
 		PRIMARY KEY (kind, hour, term)) {keyed}`, // of topics and categories

@@ -47,11 +47,14 @@ type Segment struct {
 	Use      sync.RWMutex // held for reading by who asks, for writing by who removes it
 	Gone     bool
 
+	generation int64 // of what is remembered
+
 	mu     sync.Mutex
 	idle   []*Session
-	topics map[int64]string // all there are
-	stamps map[int64]string // likewise
-	Epochs map[int64]string // numbers of epochs, and what they stand for
+	texts  map[string]string // statements, spelled
+	topics map[int64]string  // all there are
+	stamps map[int64]string  // likewise
+	Epochs map[int64]string  // numbers of epochs, and what they stand for
 	Meta   map[string]string
 
 	Rows   atomic.Int64
@@ -71,7 +74,8 @@ func OpenSegment(ctx context.Context, store Store, d *Dialect, month string) (*S
 	if err != nil {
 		return nil, fmt.Errorf("segment %s: %w", month, err)
 	}
-	s := &Segment{Month: month, From: from, To: to, Dialect: d, Tables: tables}
+	s := &Segment{Month: month, From: from, To: to, Dialect: d, Tables: tables, Codec: newCodec(make(map[int64][]byte)),
+		topics: make(map[int64]string), stamps: make(map[int64]string), texts: make(map[string]string)}
 	if err := s.load(ctx); err != nil {
 		return nil, fmt.Errorf("segment %s: %w", month, errors.Join(err, tables.Close()))
 	}
@@ -102,11 +106,23 @@ func (s *Segment) create(ctx context.Context) (err error) {
 
 func (s *Segment) spell(text string) string { return s.Dialect.spell(text, s.Tables.Prefix) }
 
+// spelled is spell for statements of a fixed set.
+func (s *Segment) spelled(text string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	spelled, known := s.texts[text]
+	if !known {
+		spelled = s.spell(text)
+		s.texts[text] = spelled
+	}
+	return spelled
+}
+
 // load reads what is kept in memory.
 func (s *Segment) load(ctx context.Context) (err error) {
 	var found int
-	if err := s.Tables.Write.QueryRowContext(ctx, s.spell(s.Dialect.Words["has_tables"])).Scan(&found); err != nil {
-		return err
+	if err := s.Tables.Read.QueryRowContext(ctx, s.spell(s.Dialect.Words["has_tables"])).Scan(&found); err != nil {
+		return s.Dialect.meaning(err)
 	}
 	if found == 0 {
 		if err := s.create(ctx); err != nil {
@@ -121,21 +137,27 @@ func (s *Segment) load(ctx context.Context) (err error) {
 	if err := s.loadMeta(borrowed); err != nil {
 		return err
 	}
-	dicts := make(map[int64][]byte)
-	err = borrowed.Query("SELECT id, bytes FROM {zdict}", nil, func(rows *sql.Rows) error {
+	s.generation = s.Tables.generation()
+	err = s.remember(borrowed)
+	s.Size.Store(s.Tables.Size())
+	return err
+}
+
+// remember reads dictionaries, topics and stamps, and how many messages there are.
+func (s *Segment) remember(from *Session) error {
+	err := from.Query("SELECT id, bytes FROM {zdict} ORDER BY id", nil, func(rows *sql.Rows) error {
 		var id int64
 		var bytes []byte
 		err := rows.Scan(&id, &bytes)
-		dicts[id] = bytes
+		s.Codec.Add(id, bytes)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	s.Codec = newCodec(dicts)
-	s.topics, s.stamps = make(map[int64]string), make(map[int64]string)
-	for kind, into := range map[int64]map[int64]string{TopicKind: s.topics, StampKind: s.stamps} {
-		err := borrowed.Query("SELECT id, name FROM {term} WHERE kind = ?", []any{kind}, func(rows *sql.Rows) error {
+	topics, stamps := make(map[int64]string), make(map[int64]string)
+	for kind, into := range map[int64]map[int64]string{TopicKind: topics, StampKind: stamps} {
+		err := from.Query("SELECT id, name FROM {term} WHERE kind = ?", []any{kind}, func(rows *sql.Rows) error {
 			var id int64
 			var name string
 			err := rows.Scan(&id, &name)
@@ -146,10 +168,18 @@ func (s *Segment) load(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	n, err := borrowed.Number("SELECT coalesce(sum(n), 0) FROM {term} WHERE kind = ?", CategoryKind)
+	s.learn(topics, stamps)
+	n, err := from.Number("SELECT coalesce(sum(n), 0) FROM {term} WHERE kind = ?", CategoryKind)
 	s.Rows.Store(n)
-	s.Size.Store(s.Tables.Size())
 	return err
+}
+
+// generation is 0 where nobody else writes.
+func (t *Tables) generation() int64 {
+	if t.Generation == nil {
+		return 0
+	}
+	return t.Generation()
 }
 
 // loadMeta reads what the segment says of itself.

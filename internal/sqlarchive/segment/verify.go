@@ -66,7 +66,7 @@ func (c *recount) fault(format string, args ...any) {
 // check asks the database. The session is a new one: what the text index of SQLite
 // keeps in memory of itself is not up to date when it checks, while others write.
 func (c *recount) check(ctx context.Context) error {
-	fresh, err := newSession(ctx, c.Tables.Read, c.Segment.spell)
+	fresh, err := c.Segment.newSession(ctx, c.Tables.Read)
 	if err != nil {
 		return err
 	}

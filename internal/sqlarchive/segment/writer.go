@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 // A Writer changes one segment, in one transaction at a time. All that is in
@@ -53,22 +54,49 @@ func (t *tally) add(n, k int64) {
 // maxCachedTerms bounds what a writer remembers, about 100 bytes each.
 const maxCachedTerms = 200_000
 
-// open returns the writer of a segment. The caller holds Archive.writing.
-func (s *Segment) open(ctx context.Context) (*Writer, error) {
-	if s.Writer != nil {
+// open returns the writer of a segment, on the connection of the session beside it
+// if they can share one. The caller holds Archive.writing.
+func (s *Segment) open(ctx context.Context, beside *Session) (*Writer, error) {
+	if s.Writer != nil && s.Writer.Session != nil {
 		return s.Writer, nil
 	}
-	session, err := newSession(ctx, s.Tables.Write, s.spell)
-	if err != nil {
-		return nil, err
+	session := s.Join(beside)
+	if session == nil {
+		var err error
+		if session, err = s.newSession(ctx, s.Tables.Write); err != nil {
+			return nil, err
+		}
+		session.until = time.Time{} // what is begun is ended
+	}
+	if g := s.Tables.generation(); g != s.generation {
+		if err := s.remember(session); err != nil {
+			return nil, errors.Join(err, session.close())
+		}
+		s.Writer, s.generation = nil, g
+	}
+	if s.Writer != nil {
+		s.Writer.Session = session
+		return s.Writer, nil
 	}
 	w := &Writer{Session: session, S: s, ids: make(map[Name]int64), keys: make(map[int64]int64)}
+	var err error
 	if w.maxK, err = w.Number("SELECT coalesce(max(k), -1) FROM {msg}"); err != nil {
 		return nil, errors.Join(err, w.close())
 	}
 	s.Writer = w
 	s.Hot.Store(true)
 	return w, nil
+}
+
+// Checkpoint does what the database wants to be done after a commit.
+func (w *Writer) Checkpoint() error {
+	switch {
+	case w.S.Tables.Checkpoint == nil:
+		return nil
+	case w.Session == nil:
+		return w.S.Tables.Checkpoint(nil)
+	}
+	return w.S.Tables.Checkpoint(w.Conn)
 }
 
 // Forget drops the writer: after a failure, since what it remembers may not be so,
@@ -119,8 +147,9 @@ type Change struct {
 }
 
 // Transact makes changes, each in a transaction of its own, and commits them one
-// after another with seen locked, so that who locks it to look sees all or none.
-// After a failure nothing is left of the changes from number done on.
+// after another with seen locked, so that who locks it to look sees all or none. In
+// one database they are one transaction. After a failure nothing is left of the
+// changes from number done on.
 func Transact(ctx context.Context, seen sync.Locker, changes ...Change) (done int, err error) {
 	defer func() {
 		if err == nil {
@@ -133,10 +162,12 @@ func Transact(ctx context.Context, seen sync.Locker, changes ...Change) (done in
 			err = errors.Join(err, c.In.Forget())
 		}
 	}()
+	var first *Session
 	for _, c := range changes {
-		if err := c.In.run(ctx, c.Do); err != nil {
+		if err := c.In.run(ctx, first, c.Do); err != nil {
 			return 0, fmt.Errorf("segment %s: %w", c.In.Month, err)
 		}
+		first = cmp.Or(first, c.In.Writer.Session)
 	}
 	seen.Lock()
 	defer seen.Unlock()
@@ -149,20 +180,28 @@ func Transact(ctx context.Context, seen sync.Locker, changes ...Change) (done in
 			c.Then()
 		}
 	}
+	for _, c := range slices.Backward(changes) {
+		if c.In.Dialect.Shared {
+			_ = c.In.Writer.close() // all is committed
+			c.In.Writer.Session = nil
+		}
+	}
 	return len(changes), nil
 }
 
 // run begins a transaction, and does all of it but the commit.
-func (s *Segment) run(ctx context.Context, do func(w *Writer) error) error {
-	w, err := s.open(ctx)
+func (s *Segment) run(ctx context.Context, beside *Session, do func(w *Writer) error) error {
+	w, err := s.open(ctx, beside)
 	if err != nil {
 		return err
 	}
 	w.terms, w.names = make(map[int64]*tally), make(map[int64]Name)
 	w.hours, w.days = make(map[[3]int64]int64), make(map[[3]int64]int64)
 	w.post, w.shrunk = w.post[:0], make(map[int64]bool)
-	if err := w.Exec("{begin}"); err != nil {
-		return err
+	if !w.joined {
+		if err := w.Exec("{begin}"); err != nil {
+			return err
+		}
 	}
 	w.busy = true
 	if err := do(w); err != nil {
