@@ -249,3 +249,36 @@ func (w *Window) recent(after fedmsg.Seq, want []fedmsg.Pattern) (batch []fedmsg
 	}
 	return batch, held[len(held)-1].Seq, nil
 }
+
+// resumer is a log that can take the place of one that was lost.
+type resumer interface {
+	Resume(ctx context.Context, epoch string, last, to fedmsg.Seq) error
+}
+
+// Resume has the log go on after a place, under an epoch; last is the newest place that
+// the caller knows of. What the log holds is given up: readers get [fedmsg.ErrTooOld],
+// and so do those that follow. The error is [errors.ErrUnsupported] if the log cannot,
+// and wraps [fedmsg.ErrInvalid] if it has a later place than last.
+func (w *Window) Resume(ctx context.Context, epoch string, last, to fedmsg.Seq) error {
+	log, ok := w.Log.(resumer)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	if err := log.Resume(ctx, epoch, last, to); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if to > w.last {
+		w.entries, w.bytes, w.last = nil, 0, to
+		for seq := range w.early {
+			if seq <= to {
+				delete(w.early, seq)
+			}
+		}
+		close(w.changed)
+		w.changed = make(chan struct{})
+		w.advance() // what was appended since
+	}
+	return nil
+}

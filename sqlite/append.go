@@ -19,7 +19,7 @@ type request struct {
 	count int   // of items, for ever
 	bytes int64 // of items, in the file
 	do    func(c *conn) error
-	then  func() // in the writer, after the commit of do
+	then  func(w *writer) // in the writer, after the commit of do
 
 	state   atomic.Int32
 	answers []fedmsg.Receipt // one for each item, once done is closed

@@ -77,7 +77,7 @@ func OpenArchive(ctx context.Context, cfg ArchiveConfig, logger *slog.Logger) (*
 		return nil, fmt.Errorf("archive %q: lock: %w", cfg.Dir, err)
 	case !ok:
 		return nil, &fedmsg.HintError{
-			Err:  fmt.Errorf("archive %q: %w", cfg.Dir, ErrLocked),
+			Err:  fmt.Errorf("archive %q: %w", cfg.Dir, locked("archive")),
 			Hint: "is a bus running with this directory already? give each its own",
 		}
 	}
@@ -111,8 +111,8 @@ const (
 // archiveDialect is how SQLite spells things.
 var archiveDialect = &segment.Dialect{
 	Words: map[string]string{
-		"int": "INTEGER", "serial": "INTEGER", "text": "TEXT", "blob": "BLOB", "keyed": "WITHOUT ROWID", "least": "min", "greatest": "max",
-		"msg_on": "msg", "term_on": "term", "begin": "BEGIN IMMEDIATE", "has_tables": "SELECT count(*) FROM sqlite_schema WHERE name = 'meta'",
+		"int": "INTEGER", "text": "TEXT", "blob": "BLOB", "keyed": "WITHOUT ROWID", "least": "min", "greatest": "max",
+		"begin": "BEGIN IMMEDIATE", "insert": "INSERT OR ROLLBACK", "has_tables": "SELECT count(*) FROM sqlite_schema WHERE name = 'meta'",
 	},
 	Text: segment.TextIndex{
 		// The words are made by package body; this tokenizer leaves them as they are,
@@ -120,6 +120,7 @@ var archiveDialect = &segment.Dialect{
 		Create: []string{`CREATE VIRTUAL TABLE ft USING fts5(t, content='', detail=none, columnsize=0, tokenize='ascii')`,
 			"INSERT INTO ft (ft, rank) VALUES ('automerge', 8)", "INSERT INTO ft (ft, rank) VALUES ('hashsize', 4194304)"},
 		Insert: "INSERT INTO ft (rowid, t) VALUES ", Group: "(?,?)",
+		Single: true, // before a statement of several rows, FTS5 writes out its hash table, for a savepoint
 		Newest: "SELECT rowid FROM ft WHERE ft MATCH ? AND rowid >= ? AND rowid <= ? ORDER BY rowid DESC LIMIT ?",
 		Oldest: "SELECT rowid FROM ft WHERE ft MATCH ? AND rowid >= ? AND rowid <= ? ORDER BY rowid LIMIT ?",
 		Match:  func(words []string) string { return `"` + strings.Join(words, `" "`) + `"` },

@@ -77,7 +77,7 @@ func (l *Log) Forget(ctx context.Context, name string) error {
 
 // do has the writer do some work in its next transaction, and then, after the
 // commit, something more, if it is not nil.
-func (l *Log) do(ctx context.Context, then func(), work func(c *conn) error) error {
+func (l *Log) do(ctx context.Context, then func(w *writer), work func(c *conn) error) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}

@@ -51,10 +51,17 @@ import (
 	modernc "modernc.org/sqlite"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/sqlite/disk"
 )
 
 // ErrLocked: another process has this directory.
-var ErrLocked = errors.New("another process has this log")
+var ErrLocked = errors.New("another process has it")
+
+// locked says what another process has.
+type locked string
+
+func (l locked) Error() string   { return "another process has this " + string(l) }
+func (locked) Is(err error) bool { return err == ErrLocked }
 
 // Log is the log and the cursors of one directory. [Open] makes one.
 type Log struct {
@@ -62,7 +69,7 @@ type Log struct {
 	logger *slog.Logger
 	file   string
 	lock   *flock.Flock
-	epoch  string
+	epoch  atomic.Pointer[string]
 	ids    ids
 
 	mu      sync.Mutex
@@ -118,7 +125,7 @@ func Open(ctx context.Context, cfg Config, logger *slog.Logger) (*Log, error) {
 		return nil, fmt.Errorf("log %q: lock: %w", cfg.Dir, err)
 	case !ok:
 		return nil, &fedmsg.HintError{
-			Err:  fmt.Errorf("log %q: %w", cfg.Dir, ErrLocked),
+			Err:  fmt.Errorf("log %q: %w", cfg.Dir, locked("log")),
 			Hint: "is a bus running with this directory already? give each its own with --dir",
 		}
 	}
@@ -170,10 +177,11 @@ func (w *writer) start(ctx context.Context) error {
 	if err := makeSchema(w.c); err != nil {
 		return err
 	}
-	var err error
-	if w.log.epoch, err = readEpoch(w.c); err != nil {
+	epoch, err := readEpoch(w.c)
+	if err != nil {
 		return err
 	}
+	w.log.epoch.Store(&epoch)
 	first, last, err := readBounds(w.c)
 	if err != nil {
 		return err
@@ -207,14 +215,14 @@ func (l *Log) problem() error {
 // the file and its journal may be larger by what retention freed. Free counts
 // that room, too.
 func (l *Log) State(ctx context.Context) (fedmsg.LogState, error) {
-	s := fedmsg.LogState{Epoch: l.epoch, Bytes: -1, Free: -1, Problem: l.problem()}
+	s := fedmsg.LogState{Epoch: *l.epoch.Load(), Bytes: -1, Free: -1, Problem: l.problem()}
 	err := l.read(ctx, func(c *conn) error {
 		s.Last = fedmsg.Seq(l.last.Load())
 		s.First = min(fedmsg.Seq(l.first.Load()), s.Last+1)
 		used, freed, err := usage(c)
 		s.Bytes = used
-		if free, known := freeSpace(l.cfg.Dir); known {
-			s.Free = free.available + freed
+		if free, known := disk.Free(l.cfg.Dir); known {
+			s.Free = free.Available + freed
 		}
 		return err
 	})

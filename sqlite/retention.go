@@ -145,7 +145,7 @@ func (k *keeper) excess(ctx context.Context, first, last fedmsg.Seq) (upTo fedms
 
 // trim deletes the entries up to a place, and what is known of them.
 func (l *Log) trim(ctx context.Context, upTo fedmsg.Seq) error {
-	err := l.do(ctx, func() { l.setFirst(upTo + 1) }, func(c *conn) error {
+	err := l.do(ctx, func(*writer) { l.setFirst(upTo + 1) }, func(c *conn) error {
 		for _, step := range []struct {
 			text string
 			arg  int64

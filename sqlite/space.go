@@ -2,6 +2,8 @@ package sqlite
 
 import (
 	"cmp"
+
+	"github.com/fedora-infra/fedmsg-go/sqlite/disk"
 )
 
 // The journal is written back when it has about walShare of the file system, or
@@ -16,9 +18,6 @@ const (
 // a twentieth of it.
 const defaultMinFree = 64 << 20
 
-// fileSystem is what a file system has, in bytes.
-type fileSystem struct{ available, total int64 }
-
 // A space watches the file system that the log is on.
 type space struct {
 	dir      string
@@ -28,11 +27,11 @@ type space struct {
 
 func newSpace(cfg Config) space {
 	s := space{dir: cfg.Dir, floor: cmp.Or(cfg.MinFree, defaultMinFree), walLimit: maxWAL}
-	if fs, known := freeSpace(cfg.Dir); known {
+	if fs, known := disk.Free(cfg.Dir); known {
 		if cfg.MinFree == 0 {
-			s.floor = min(s.floor, fs.total/20)
+			s.floor = min(s.floor, fs.Total/20)
 		}
-		s.walLimit = min(maxWAL, max(minWAL, fs.total/walShare))
+		s.walLimit = min(maxWAL, max(minWAL, fs.Total/walShare))
 	}
 	return s
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/sqlite/disk"
 )
 
 // The writer is the one goroutine that changes the file.
@@ -136,7 +137,7 @@ func (w *writer) serve(ctx context.Context, group []*request) {
 	}
 	for _, r := range group {
 		if r.then != nil && r.err == nil {
-			r.then()
+			r.then(w)
 		}
 	}
 	if len(fresh) == 0 {
@@ -339,8 +340,8 @@ func (w *writer) reopen(ctx context.Context) error {
 	if err := w.dial(false); err != nil {
 		return err
 	}
-	if epoch, err := readEpoch(w.c); err != nil || epoch != w.log.epoch {
-		return errors.Join(err, fmt.Errorf("epoch %q, was %q: this is another log", epoch, w.log.epoch))
+	if epoch, err := readEpoch(w.c); err != nil || epoch != *w.log.epoch.Load() {
+		return errors.Join(err, fmt.Errorf("epoch %q, was %q: this is another log", epoch, *w.log.epoch.Load()))
 	}
 	if err := w.settle(); err != nil {
 		return fmt.Errorf("write the journal back: %w", err)
@@ -372,18 +373,18 @@ func (l *Log) setFirst(first fedmsg.Seq) {
 
 // room returns why bytes of new entries may not be written, or nil.
 func (w *writer) room(bytes int64) error {
-	fs, known := freeSpace(w.space.dir)
+	fs, known := disk.Free(w.space.dir)
 	// Once into the journal, and once into the file; and what waits in the
 	// journal has yet to go into the file.
 	need := 2*bytes + w.journal.dirty
-	if !known || fs.available-need >= w.space.floor {
+	if !known || fs.Available-need >= w.space.floor {
 		return nil
 	}
-	if _, freed, err := usage(w.c); err == nil && freed > 0 && fs.available >= need && fs.available+freed-need >= w.space.floor {
+	if _, freed, err := usage(w.c); err == nil && freed > 0 && fs.Available >= need && fs.Available+freed-need >= w.space.floor {
 		return nil // retention made room within the file
 	}
 	return fedmsg.Refuse(fedmsg.StorageFull, "%d KiB are free on the file system of %s, and the floor is %d KiB",
-		fs.available>>10, w.space.dir, (w.space.floor+w.journal.dirty)>>10)
+		fs.Available>>10, w.space.dir, (w.space.floor+w.journal.dirty)>>10)
 }
 
 // shut ends everything.
