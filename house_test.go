@@ -28,6 +28,7 @@ var owners = map[string]string{
 	"net/http":                            "http",
 	"database/sql":                        "sqlite postgres internal/sqlarchive",
 	"modernc.org/sqlite":                  "sqlite",
+	"github.com/jackc/pgx/v5":             "postgres",
 	"github.com/gofrs/flock":              "sqlite",
 	"github.com/klauspost/compress":       "internal/sqlarchive http cmd/fedmsg",
 	"github.com/prometheus/client_golang": "http",

@@ -11,6 +11,7 @@ packages=(
 	openssl curl                  # certificates and requests not made by us
 	libxml2-utils newsboat sfeed  # readers of feeds
 	chromium                      # pages, as people see them
+	postgresql                    # an archive in a server; tests start their own
 )
 missing=()
 for p in "${packages[@]}"; do
@@ -23,4 +24,8 @@ fi
 echo "peers: installing ${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -q
+if [[ " ${missing[*]} " == *" postgresql "* ]]; then # no cluster of its own, so no service
+	apt-get install -q -y --no-install-recommends postgresql-common
+	sed -i 's/^#\?create_main_cluster.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf
+fi
 apt-get install -q -y --no-install-recommends "${missing[@]}"
