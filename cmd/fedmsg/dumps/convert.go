@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/internal/body"
 )
 
 // A Said is a message, and what its dump says of it beside.
@@ -40,7 +41,7 @@ func Convert(text []byte, now time.Time) ([]Said, error) {
 	if rows := o.get("raw_messages"); rows != nil {
 		var all []Said
 		var failed error
-		for i, row := range elements(rows) {
+		for i, row := range body.Elements(rows) {
 			some, err := Convert(row, now)
 			if err != nil && failed == nil {
 				failed = fmt.Errorf("row %d: %w", i+1, err)
@@ -239,30 +240,6 @@ func sentAt(headers []fedmsg.Member) (text string) {
 		}
 	}
 	return text
-}
-
-// elements returns the JSON texts in a list that was read already.
-func elements(list []byte) (texts [][]byte) {
-	depth, quoted, start := 0, false, 0
-	for i := 1; i < len(list); i++ {
-		switch c := list[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '{' || c == '[':
-			if depth == 0 {
-				start = i
-			}
-			depth++
-		case c == '}' || c == ']':
-			if depth--; depth == 0 {
-				texts = append(texts, list[start:i+1])
-			}
-		}
-	}
-	return texts
 }
 
 // halfCharacter finds an escape of half a character without the other; -1 if there
