@@ -12,7 +12,7 @@ import (
 	"time"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
-	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/pyrepr"
+	"github.com/fedora-infra/fedmsg-go/internal/pyrepr"
 )
 
 // formats are the ways in which tail shows a message. Several may be asked for;

@@ -3,28 +3,26 @@
 package topics
 
 import (
-	"errors"
 	"fmt"
-	"regexp"
-	"regexp/syntax"
 	"slices"
 	"strings"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/internal/pyregexp"
 )
 
 // A Filter says which topics are shown. [New] makes one.
 type Filter struct {
 	prefixes []string
-	exclude  topicExpr
-	include  topicExpr
+	exclude  pyregexp.Expr
+	include  pyregexp.Expr
 }
 
 // Match reports whether a topic passes, in fedmsg-tail's order.
 func (f *Filter) Match(topic fedmsg.Topic) bool {
 	t := string(topic)
 	under := func(prefix string) bool { return strings.HasPrefix(t, prefix) }
-	return (len(f.prefixes) == 0 || slices.ContainsFunc(f.prefixes, under)) && !f.exclude.match(t) && f.include.match(t)
+	return (len(f.prefixes) == 0 || slices.ContainsFunc(f.prefixes, under)) && !f.exclude.Match(t) && f.include.Match(t)
 }
 
 // New makes a filter of the values of the flags: prefixes, and regular expressions for
@@ -35,10 +33,10 @@ func New(prefixes []string, exclude, include string) (f Filter, err error) {
 		// at the end meant the prefix.
 		f.prefixes = append(f.prefixes, strings.TrimRight(p, "*#>"))
 	}
-	if f.exclude, err = compileTopicExpr(exclude); err != nil {
+	if f.exclude, err = compile(exclude); err != nil {
 		return f, fmt.Errorf("--exclude: %w", err)
 	}
-	if f.include, err = compileTopicExpr(include); err != nil {
+	if f.include, err = compile(include); err != nil {
 		return f, fmt.Errorf("--include: %w", err)
 	}
 	return f, nil
@@ -62,77 +60,11 @@ func (f *Filter) Ask() []fedmsg.Pattern {
 	return patterns
 }
 
-// A topicExpr is a regular expression that is searched for in topics.
-type topicExpr struct {
-	re  *regexp.Regexp
-	not bool // of re
-}
-
-func (e topicExpr) match(topic string) bool { return e.re.MatchString(topic) != e.not }
-
-// withoutWord is how Python programmers say "does not contain": the default of
-// fedmsg-tail, and in many configurations.
-var withoutWord = regexp.MustCompile(`^\^\((?:\?:)?\(\?!(.+)\)\.\)\*\$?$`)
-
-// compileTopicExpr reads a regular expression in Python's syntax. Go's engine
-// takes linear time whatever the topic; the price is that it has no look-around
-// and no back-references, of which only the common idiom is translated.
-func compileTopicExpr(expr string) (topicExpr, error) {
-	e := topicExpr{}
-	inner := expr
-	if m := withoutWord.FindStringSubmatch(expr); m != nil {
-		e.not, inner = true, m[1]
+// compile reads a regular expression that was given to a flag.
+func compile(expr string) (pyregexp.Expr, error) {
+	e, err := pyregexp.Compile(expr)
+	if err != nil {
+		err = &fedmsg.HintError{Err: err, Hint: "the syntax is that of https://pkg.go.dev/regexp/syntax; to leave out what matches X, write --exclude X"}
 	}
-	re, err := regexp.Compile(strings.ReplaceAll(inner, `\Z`, `\z`))
-	if err == nil {
-		e.re = re
-		return e, nil
-	}
-	at, what := findFault(expr, err)
-	return e, &fedmsg.HintError{
-		Err:  fmt.Errorf("%q, character %d: %s", expr, at+1, what),
-		Hint: "the syntax is that of https://pkg.go.dev/regexp/syntax; to leave out what matches X, write --exclude X",
-	}
-}
-
-// findFault finds where an expression is wrong, and how.
-func findFault(expr string, err error) (at int, what string) {
-	var wrong *syntax.Error
-	if !errors.As(err, &wrong) {
-		return 0, err.Error()
-	}
-	for _, only := range []struct{ text, what string }{
-		{"(?=", "look-ahead is not supported"}, {"(?!", "look-ahead is not supported"},
-		{"(?<=", "look-behind is not supported"}, {"(?<!", "look-behind is not supported"},
-		{"(?P=", "references to groups are not supported"}, {"(?(", "conditions are not supported"},
-	} {
-		if at := strings.Index(expr, only.text); at >= 0 {
-			return at, fmt.Sprintf("%q: %s", only.text, only.what)
-		}
-	}
-	if wrong.Code == syntax.ErrMissingParen {
-		at = max(0, unclosed(expr))
-	} else {
-		at = max(0, strings.Index(expr, wrong.Expr))
-	}
-	return at, fmt.Sprintf("%q: %s", expr[at:], wrong.Code)
-}
-
-// unclosed finds the last "(" that nothing closes; -1 if there is none.
-func unclosed(expr string) int {
-	var open []int
-	for i := 0; i < len(expr); i++ {
-		switch expr[i] {
-		case '\\':
-			i++
-		case '(':
-			open = append(open, i)
-		case ')':
-			open = open[:max(0, len(open)-1)]
-		}
-	}
-	if len(open) == 0 {
-		return -1
-	}
-	return open[len(open)-1]
+	return e, err
 }
