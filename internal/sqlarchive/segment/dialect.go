@@ -26,8 +26,9 @@ type Dialect struct {
 	// question mark.
 	Param func(n int) string
 	// Words are what stands for words in braces: {least} and {greatest} of two
-	// numbers; the types {int}, {serial}, {text} and {blob}; {keyed}, which ends a
-	// table that lies in the order of its key; {begin}, which begins to write;
+	// numbers; the types {int}, {text} and {blob}; {keyed}, which ends a table that lies in
+	// the order of its key; {begin}, which begins to write; {insert}, which inserts
+	// rows that are new, and may end the transaction if one is not;
 	// {has_tables}, a statement that counts the tables there are.
 	Words map[string]string
 	// Shared says that all segments lie in one database, whose driver keeps statements
@@ -104,7 +105,7 @@ var schema = []string{
 	`CREATE TABLE {zdict} (id {int} PRIMARY KEY, made {int} NOT NULL, bytes {blob} NOT NULL)`,
 	// A term is a value that messages are found by, and how many there are of it.
 	`CREATE TABLE {term} (
-		id    {serial} PRIMARY KEY,
+		id    {int} PRIMARY KEY,
 		kind  {int} NOT NULL,
 		name  {text} NOT NULL,
 		n     {int} NOT NULL,   -- messages
@@ -130,6 +131,9 @@ var schema = []string{
 		PRIMARY KEY (kind, hour, term)) {keyed}`, // of topics and categories
 	`CREATE TABLE {roll_day} (kind {int} NOT NULL, day {int} NOT NULL, term {int} NOT NULL, n {int} NOT NULL,
 		PRIMARY KEY (kind, day, term)) {keyed}`, // of all kinds
+	// The same as columns, for who counts; ks are the keys.
+	`CREATE TABLE {chunk} (first {int} PRIMARY KEY, n {int} NOT NULL, ks {blob} NOT NULL, topics {blob} NOT NULL, categories {blob} NOT NULL,
+		agents {blob} NOT NULL, users {blob} NOT NULL, packages {blob} NOT NULL, objects {blob} NOT NULL)`,
 }
 
 // spell fills in the words in braces, and parameters.

@@ -46,6 +46,7 @@ func (w *Writer) Revise(revisions []Revision) (changed int64, err error) {
 				return 0, err
 			}
 		}
+		w.packs = append(w.packs, &Row{K: old.K, Topic: old.Topic, Category: old.Category, Agent: ids[2], Users: users, Packages: packages, Objects: objects})
 		if err := w.Exec("UPDATE {msg} SET agent = ?, terms = ? WHERE k = ?", ids[2], appendIDs(nil, users, packages, objects), old.K); err != nil {
 			return 0, err
 		}

@@ -3,6 +3,7 @@ package segment
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 )
@@ -91,10 +92,9 @@ func (w *Writer) Store(drafts []*Draft, epoch int64) error {
 	if err := w.intern(unknown); err != nil {
 		return err
 	}
-	rows, texts := make([]any, 0, 11*len(drafts)), make([]any, 0, 2*len(drafts))
-	ids := make([]int64, 0, 16)
+	rows := make([]any, 0, 11*len(drafts))
 	for _, d := range drafts {
-		ids = ids[:0]
+		ids := make([]int64, 0, len(d.Terms))
 		for _, n := range d.Terms {
 			id := w.ids[n]
 			ids = append(ids, id)
@@ -110,13 +110,24 @@ func (w *Writer) Store(drafts []*Draft, epoch int64) error {
 		}
 		rows = append(rows, d.k, d.UID, place, d.Entry.At.UnixMicro(), ids[0], ids[1], ids[2], ids[3],
 			appendIDs(nil, users, packages, objects), d.Enc, d.Packed)
-		texts = append(texts, d.k, d.Words)
+		w.packs = append(w.packs, &Row{K: d.k, Topic: ids[0], Category: ids[1], Agent: ids[2], Users: users, Packages: packages, Objects: objects})
+		w.texts = append(w.texts, d.k, d.Words)
 	}
-	err := w.insert("INSERT INTO {msg} (k, uid, place, recv, topic, category, agent, stamp, terms, enc, body) VALUES ", "(?,?,?,?,?,?,?,?,?,?,?)", "", rows, nil)
-	if err != nil {
-		return err
+	return w.insert("{insert} INTO {msg} (k, uid, place, recv, topic, category, agent, stamp, terms, enc, body) VALUES ", "(?,?,?,?,?,?,?,?,?,?,?)", "", rows)
+}
+
+// index writes the words of the transaction.
+func (w *Writer) index() error {
+	text := &w.S.Dialect.Text
+	if !text.Single {
+		return w.insert(text.Insert, text.Group, "", w.texts)
 	}
-	return w.insert(w.S.Dialect.Text.Insert, w.S.Dialect.Text.Group, "", texts, nil)
+	for one := range slices.Chunk(w.texts, 2) {
+		if err := w.Exec(text.Insert+text.Group, one...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // HasPostings reports whether a term has a posting list. Stamps have none, since

@@ -26,8 +26,22 @@ func (s *sums) add(k int64) {
 	}
 	s.n++
 	s.first, s.last = min(s.first, k), max(s.last, k)
+	s.mix(k)
+}
+
+func (s *sums) mix(k int64) {
 	h := uint64(k) * 0x9E3779B97F4A7C15 // Knuth's multiplier, and a shift so that high bits count
 	s.hash += h ^ h>>29
+}
+
+// addRow adds a row and its terms.
+func (s *sums) addRow(r *Row) {
+	s.add(r.K)
+	for kind := TopicKind; kind <= ObjectKind; kind++ {
+		for i, id := range r.Values(kind) {
+			s.mix(r.K ^ id<<24 ^ kind<<60 ^ int64(i)<<56)
+		}
+	}
 }
 
 // A recount counts anew what is in a segment.
@@ -41,6 +55,7 @@ type recount struct {
 	hours    map[[3]int64]int64
 	days     map[[3]int64]int64
 	messages int64
+	rows     sums // of the terms of all rows, by k
 }
 
 // Verify counts everything anew and compares it with what was counted as it came,
@@ -48,7 +63,7 @@ type recount struct {
 // messages there are, and what is wrong.
 func (p Part) Verify(ctx context.Context) (messages int64, faults []string, err error) {
 	c := &recount{Part: p, kinds: make(map[int64]int64), terms: make(map[int64]*sums), hours: make(map[[3]int64]int64), days: make(map[[3]int64]int64)}
-	for _, step := range []func() error{func() error { return c.check(ctx) }, c.readTerms, c.readRows, c.compareTerms, c.comparePostings,
+	for _, step := range []func() error{func() error { return c.check(ctx) }, c.readTerms, c.readRows, c.compareTerms, c.comparePostings, c.compareColumns,
 		func() error { return c.compareRoll("hour", c.hours) }, func() error { return c.compareRoll("day", c.days) }} {
 		if err := step(); err != nil {
 			return c.messages, c.faults, err
@@ -145,6 +160,7 @@ func (c *recount) readRows() error {
 
 // count counts a row.
 func (c *recount) count(r *Row) {
+	c.rows.addRow(r)
 	for kind, ids := range map[int64][]int64{TopicKind: {r.Topic}, CategoryKind: {r.Category}, AgentKind: {r.Agent}, StampKind: {r.Stamp},
 		UserKind: r.Users, PackageKind: r.Packages, ObjectKind: r.Objects} {
 		for _, id := range ids {
@@ -207,6 +223,26 @@ func (c *recount) comparePostings() error {
 	}
 	for id := range lists {
 		c.fault("there is a list of term %d, which no message has", id)
+	}
+	return err
+}
+
+// compareColumns compares rows and columns.
+func (c *recount) compareColumns() error {
+	var got sums
+	last := int64(-1)
+	err := c.Columns(0, MaxKey, allColumns, true, func(chunk *Columns) (bool, error) {
+		for i, k := range chunk.Keys {
+			if k <= last {
+				c.fault("column of keys: %d comes after %d", k, last)
+			}
+			last = k
+			got.addRow(chunk.row(i))
+		}
+		return true, nil
+	})
+	if got != c.rows {
+		c.fault("columns: %+v, want %+v", got, c.rows)
 	}
 	return err
 }

@@ -22,6 +22,9 @@ type Writer struct {
 	ids  map[Name]int64  // terms that are known, by kind and name
 	keys map[int64]int64 // the last key given, by millisecond
 	maxK int64
+	// Numbers of terms are given here. If whole, ids has all terms that there are.
+	maxID int64
+	whole bool
 
 	// Of the transaction.
 	busy  bool
@@ -29,7 +32,9 @@ type Writer struct {
 	hours map[[3]int64]int64 // kind, hour, term
 	days  map[[3]int64]int64 // kind, day, term
 	post  [][2]int64         // term, k
-	names map[int64]Name     // of fresh topics and stamps
+	names map[int64]Name     // of fresh terms
+	texts []any              // k, words
+	packs []*Row             // for the columns
 	// shrunk are terms that messages were taken from.
 	shrunk map[int64]bool
 }
@@ -80,7 +85,13 @@ func (s *Segment) open(ctx context.Context, beside *Session) (*Writer, error) {
 	}
 	w := &Writer{Session: session, S: s, ids: make(map[Name]int64), keys: make(map[int64]int64)}
 	var err error
-	if w.maxK, err = w.Number("SELECT coalesce(max(k), -1) FROM {msg}"); err != nil {
+	if w.maxK, err = w.Number("SELECT coalesce(max(k), -1) FROM {msg}"); err == nil {
+		w.maxID, err = w.Number("SELECT coalesce(max(id), 0) FROM {term}")
+	}
+	if w.whole = w.maxID < maxCachedTerms/2; w.whole && err == nil {
+		err = w.recall("")
+	}
+	if err != nil {
 		return nil, errors.Join(err, w.close())
 	}
 	s.Writer = w
@@ -117,20 +128,14 @@ var groupSizes = []int{100, 10, 1}
 
 // insert inserts rows. Text ends where the values begin, group is one of them with a
 // question mark for each argument, and tail comes after the last one.
-func (w *Writer) insert(text, group, tail string, args []any, each func(rows *sql.Rows) error) error {
+func (w *Writer) insert(text, group, tail string, args []any) error {
 	columns := strings.Count(group, "?")
 	for _, size := range groupSizes {
 		for len(args) >= size*columns {
 			statement := text + strings.Repeat(group+",", size-1) + group + tail
 			part := args[:size*columns]
 			args = args[len(part):]
-			var err error
-			if each != nil {
-				err = w.Query(statement, part, each)
-			} else {
-				err = w.Exec(statement, part...)
-			}
-			if err != nil {
+			if err := w.Exec(statement, part...); err != nil {
 				return err
 			}
 		}
@@ -197,7 +202,7 @@ func (s *Segment) run(ctx context.Context, beside *Session, do func(w *Writer) e
 	}
 	w.terms, w.names = make(map[int64]*tally), make(map[int64]Name)
 	w.hours, w.days = make(map[[3]int64]int64), make(map[[3]int64]int64)
-	w.post, w.shrunk = w.post[:0], make(map[int64]bool)
+	w.post, w.texts, w.packs, w.shrunk = w.post[:0], w.texts[:0], w.packs[:0], make(map[int64]bool)
 	if !w.joined {
 		if err := w.Exec("{begin}"); err != nil {
 			return err
@@ -215,15 +220,17 @@ func (w *Writer) settle() {
 	w.busy = false
 	topics, stamps := make(map[int64]string), make(map[int64]string)
 	for id, n := range w.names {
-		if n.Kind == TopicKind {
+		switch n.Kind {
+		case TopicKind:
 			topics[id] = n.Text
-		} else {
+		case StampKind:
 			stamps[id] = n.Text
 		}
 	}
 	w.S.learn(topics, stamps)
 	if len(w.ids) > maxCachedTerms {
 		clear(w.ids)
+		w.whole = false
 	}
 	if len(w.keys) > maxCachedTerms {
 		clear(w.keys)
@@ -257,32 +264,48 @@ func (w *Writer) key(at int64) (int64, error) {
 	return last + 1, nil
 }
 
-// intern gives numbers to terms that have none yet.
+// intern finds the numbers of terms, and gives numbers to those that are new; flush
+// stores these.
 func (w *Writer) intern(wanted map[Name]struct{}) error {
-	if len(wanted) == 0 {
-		return nil
+	byKind := make(map[int64][]string)
+	if !w.whole {
+		for n := range wanted {
+			byKind[n.Kind] = append(byKind[n.Kind], n.Text)
+		}
 	}
-	ordered := make([]Name, 0, len(wanted))
-	for n := range wanted {
-		ordered = append(ordered, n)
-	}
-	slices.SortFunc(ordered, func(a, b Name) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Text, b.Text)) })
-	args := make([]any, 0, 2*len(ordered))
-	for _, n := range ordered {
-		args = append(args, n.Kind, n.Text)
-	}
-	// Setting the kind to what it is makes a row that is there be returned, too.
-	return w.insert("INSERT INTO {term} (kind, name, n, first, last) VALUES ", "(?,?,0,0,0)",
-		" ON CONFLICT (kind, name) DO UPDATE SET kind = excluded.kind RETURNING id, kind, name", args, func(rows *sql.Rows) error {
-			var id int64
-			var n Name
-			err := rows.Scan(&id, &n.Kind, &n.Text)
-			w.ids[n] = id
-			if n.Kind == TopicKind || n.Kind == StampKind {
-				w.names[id] = n
+	for kind, texts := range byKind {
+		for some := range slices.Chunk(texts, maxLookup) {
+			args := append(make([]any, 0, 1+maxLookup), kind)
+			for i := range Padded(len(some)) {
+				args = append(args, some[min(i, len(some)-1)])
 			}
-			return err
-		})
+			if err := w.recall("WHERE kind = ? AND name IN ("+Marks(len(args)-1, 1)+")", args...); err != nil {
+				return err
+			}
+		}
+	}
+	fresh := maps.Clone(wanted)
+	maps.DeleteFunc(fresh, func(n Name, _ struct{}) bool { return w.ids[n] != 0 })
+	for _, n := range slices.SortedFunc(maps.Keys(fresh), func(a, b Name) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Text, b.Text)) }) {
+		w.maxID++
+		w.ids[n] = w.maxID
+		w.names[w.maxID] = n
+	}
+	return nil
+}
+
+// maxLookup is how many terms one statement looks for.
+const maxLookup = 64
+
+// recall reads terms.
+func (w *Writer) recall(where string, args ...any) error {
+	return w.Query("SELECT id, kind, name FROM {term} "+where, args, func(rows *sql.Rows) error {
+		var id int64
+		var n Name
+		err := rows.Scan(&id, &n.Kind, &n.Text)
+		w.ids[n] = id
+		return err
+	})
 }
 
 // count notes that n messages more (or less) at k have a term.
@@ -309,7 +332,7 @@ func (w *Writer) flush() error {
 	for _, p := range w.post {
 		args = append(args, p[0], p[1])
 	}
-	if err := w.insert("INSERT INTO {post} (term, k) VALUES ", "(?,?)", "", args, nil); err != nil {
+	if err := w.insert("{insert} INTO {post} (term, k) VALUES ", "(?,?)", "", args); err != nil {
 		return err
 	}
 	if err := w.roll("{roll_hour}", "hour", w.hours); err != nil {
@@ -319,18 +342,30 @@ func (w *Writer) flush() error {
 		return err
 	}
 	args = args[:0]
+	for id := range w.names {
+		if w.terms[id] == nil {
+			w.terms[id] = new(tally)
+		}
+	}
 	for _, id := range slices.Sorted(maps.Keys(w.terms)) {
 		t := w.terms[id]
-		args = append(args, id, t.n, t.first, t.last)
+		n := w.names[id] // of one that is there, nobody looks at it
+		args = append(args, id, n.Kind, n.Text, t.n, t.first, t.last)
 	}
-	err := w.insert("INSERT INTO {term} AS t (id, kind, name, n, first, last) VALUES ", "(?,0,'',?,?,?)",
+	err := w.insert("INSERT INTO {term} AS t (id, kind, name, n, first, last) VALUES ", "(?,?,?,?,?,?)",
 		` ON CONFLICT (id) DO UPDATE SET n = t.n + excluded.n,
 			first = CASE WHEN t.n = 0 THEN excluded.first ELSE {least}(t.first, excluded.first) END,
-			last = CASE WHEN t.n = 0 THEN excluded.last ELSE {greatest}(t.last, excluded.last) END`, args, nil)
-	if err != nil {
-		return err
+			last = CASE WHEN t.n = 0 THEN excluded.last ELSE {greatest}(t.last, excluded.last) END`, args)
+	if err == nil {
+		err = w.shrink()
 	}
-	return w.shrink()
+	if err == nil {
+		err = w.pack()
+	}
+	if err == nil {
+		err = w.index() // the last: see [TextIndex.Single]
+	}
+	return err
 }
 
 // roll adds to a rollup.
@@ -340,7 +375,7 @@ func (w *Writer) roll(table, step string, by map[[3]int64]int64) error {
 		args = append(args, key[0], key[1], key[2], by[key])
 	}
 	return w.insert("INSERT INTO "+table+" AS r (kind, "+step+", term, n) VALUES ", "(?,?,?,?)",
-		" ON CONFLICT (kind, "+step+", term) DO UPDATE SET n = r.n + excluded.n", args, nil)
+		" ON CONFLICT (kind, "+step+", term) DO UPDATE SET n = r.n + excluded.n", args)
 }
 
 // set stores what a segment says of itself.

@@ -1,0 +1,342 @@
+package segment
+
+import (
+	"cmp"
+	"database/sql"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Rows are kept a second time, as columns: chunks of up to chunkSize messages that
+// follow one another by their keys, and of each chunk its keys and the terms of each
+// kind, packed. To look at one field of a million messages is to read some megabytes
+// then, not a million rows; so what no rollup counted is counted by these.
+//
+// A chunk has what lies between its first key and that of the next chunk; the first
+// one begins with the segment. It is split when it grows too large.
+const chunkSize = 4096
+
+// columnNames are the columns of kinds, in the order of the kinds.
+var columnNames = []string{TopicKind: "topics", CategoryKind: "categories", AgentKind: "agents", UserKind: "users", PackageKind: "packages", ObjectKind: "objects"}
+
+// HasColumn reports whether a kind has a column. Stamps have none: they change when a
+// message that was imported comes from the log.
+func HasColumn(kind int64) bool { return kind >= TopicKind && kind <= ObjectKind }
+
+// isList reports whether a message has any number of terms of a kind, and not one.
+func isList(kind int64) bool { return kind >= UserKind }
+
+// Columns are some columns of one chunk.
+type Columns struct {
+	Keys []int64
+	of   [ObjectKind + 1]column
+}
+
+// A column has the terms of all messages one after another; of a list, ends has where
+// those of each message end.
+type column struct {
+	ids  []uint32
+	ends []uint32
+}
+
+// Of returns a column: the terms, and where those of each message end, which is nil
+// if each has one.
+func (c *Columns) Of(kind int64) (ids, ends []uint32) { return c.of[kind].ids, c.of[kind].ends }
+
+// appendRow adds a row at the end.
+func (c *Columns) appendRow(r *Row) {
+	c.Keys = append(c.Keys, r.K)
+	for kind := TopicKind; kind <= ObjectKind; kind++ {
+		of := &c.of[kind]
+		for _, id := range r.Values(kind) {
+			of.ids = append(of.ids, uint32(id))
+		}
+		if isList(kind) {
+			of.ends = append(of.ends, uint32(len(of.ids)))
+		}
+	}
+}
+
+// row returns the row at a place.
+func (c *Columns) row(i int) *Row {
+	values := func(kind int64) (ids []int64) {
+		of := &c.of[kind]
+		from, to := i, i+1
+		if isList(kind) {
+			from, to = 0, int(of.ends[i])
+			if i > 0 {
+				from = int(of.ends[i-1])
+			}
+		}
+		for _, id := range of.ids[from:to] {
+			ids = append(ids, int64(id))
+		}
+		return ids
+	}
+	return &Row{K: c.Keys[i], Topic: values(TopicKind)[0], Category: values(CategoryKind)[0], Agent: values(AgentKind)[0],
+		Users: values(UserKind), Packages: values(PackageKind), Objects: values(ObjectKind)}
+}
+
+// appendKeys packs keys: of each the milliseconds since the one before, and its serial
+// number if it is not the next one.
+func appendKeys(dst []byte, first int64, keys []int64) []byte {
+	const serials = 1<<SerialBits - 1
+	ms, serial := first>>SerialBits, int64(-1)
+	for _, k := range keys {
+		step, next := k>>SerialBits-ms, int64(0)
+		if step == 0 {
+			next = serial + 1
+		}
+		ms, serial = k>>SerialBits, k&serials
+		if serial == next {
+			dst = binary.AppendUvarint(dst, uint64(step)<<1)
+		} else {
+			dst = binary.AppendUvarint(binary.AppendUvarint(dst, uint64(step)<<1|1), uint64(serial))
+		}
+	}
+	return dst
+}
+
+// unpackKeys is the reverse of appendKeys.
+func unpackKeys(dst []int64, first int64, n int, src []byte) ([]int64, error) {
+	ms, serial := first>>SerialBits, int64(-1)
+	for range n {
+		step, used := binary.Uvarint(src)
+		if used <= 0 {
+			return nil, fmt.Errorf("keys of a chunk: %w", ErrDamaged)
+		}
+		src = src[used:]
+		if step>>1 > 0 {
+			serial = -1
+		}
+		if serial++; step&1 == 1 {
+			other, used := binary.Uvarint(src)
+			if used <= 0 {
+				return nil, fmt.Errorf("keys of a chunk: %w", ErrDamaged)
+			}
+			src, serial = src[used:], int64(other)
+		}
+		ms += int64(step >> 1)
+		dst = append(dst, ms<<SerialBits|serial)
+	}
+	return dst, nil
+}
+
+// pack packs a column: of a list the lengths first, each in one number, then the
+// terms.
+func (c *column) pack() []byte {
+	dst := make([]byte, 0, 2*len(c.ids)+len(c.ends))
+	before := uint32(0)
+	for _, end := range c.ends {
+		dst = binary.AppendUvarint(dst, uint64(end-before))
+		before = end
+	}
+	for _, id := range c.ids {
+		dst = binary.AppendUvarint(dst, uint64(id))
+	}
+	return dst
+}
+
+// unpack is the reverse of pack. It uses the room that c has.
+func (c *column) unpack(n int, list bool, src []byte) error {
+	c.ids, c.ends = c.ids[:0], c.ends[:0]
+	total, ok := n, true
+	if list {
+		if c.ends, src, ok = unpackNumbers(c.ends, n, src); !ok {
+			return fmt.Errorf("lengths of a chunk: %w", ErrDamaged)
+		}
+		total = 0
+		for i, length := range c.ends {
+			if total += int(length); total > len(src) {
+				break
+			}
+			c.ends[i] = uint32(total)
+		}
+	}
+	if total > len(src) { // each takes a byte at least
+		return fmt.Errorf("terms of a chunk: %w", ErrDamaged)
+	}
+	if c.ids, _, ok = unpackNumbers(c.ids, total, src); !ok {
+		return fmt.Errorf("terms of a chunk: %w", ErrDamaged)
+	}
+	return nil
+}
+
+// unpackNumbers reads n numbers, most of which take one byte or two.
+func unpackNumbers(dst []uint32, n int, src []byte) (numbers []uint32, rest []byte, ok bool) {
+	dst = slices.Grow(dst, n)[:n]
+	at := 0
+	for i := range dst {
+		if at+1 < len(src) {
+			b, c := src[at], src[at+1]
+			if b < 0x80 {
+				dst[i] = uint32(b)
+				at++
+				continue
+			}
+			if c < 0x80 {
+				dst[i] = uint32(b&0x7F) | uint32(c)<<7
+				at += 2
+				continue
+			}
+		}
+		v, used := binary.Uvarint(src[at:])
+		if used <= 0 {
+			return dst, nil, false
+		}
+		dst[i] = uint32(v)
+		at += used
+	}
+	return dst, src[at:], true
+}
+
+// Columns calls visit with the chunks that have messages in a range of keys, and with
+// those of their columns that are wanted, in order, the newest first unless oldest is
+// set, until it returns false. What it gets is good until it returns. There may be
+// messages out of the range in it.
+func (p Part) Columns(from, to int64, kinds []int64, oldest bool, visit func(c *Columns) (bool, error)) error {
+	var names strings.Builder
+	for _, kind := range kinds {
+		names.WriteString(", " + columnNames[kind])
+	}
+	order := " ORDER BY first DESC"
+	if oldest {
+		order = " ORDER BY first"
+	}
+	var c Columns
+	var first, n int64
+	packed := make([]sql.RawBytes, 1+len(kinds))
+	targets := []any{&first, &n}
+	for i := range packed {
+		targets = append(targets, &packed[i])
+	}
+	err := p.Query("SELECT first, n, ks"+names.String()+" FROM {chunk} WHERE first >= (SELECT coalesce(max(first), 0) FROM {chunk} WHERE first <= ?) AND first < ?"+order,
+		[]any{from, to}, func(rows *sql.Rows) error {
+			err := rows.Scan(targets...)
+			if err == nil {
+				c.Keys, err = unpackKeys(c.Keys[:0], first, int(n), packed[0])
+			}
+			for i, kind := range kinds {
+				if err == nil {
+					err = c.of[kind].unpack(int(n), isList(kind), packed[1+i])
+				}
+			}
+			if err != nil {
+				return err
+			}
+			more, err := visit(&c)
+			if err == nil && !more {
+				err = errEnough
+			}
+			return err
+		})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return err
+}
+
+var errEnough = errors.New("enough")
+
+// allColumns are the kinds that have columns.
+var allColumns = []int64{TopicKind, CategoryKind, AgentKind, UserKind, PackageKind, ObjectKind}
+
+// pack puts the rows of the transaction that are new or were changed into their
+// chunks.
+func (w *Writer) pack() error {
+	rows := w.packs
+	slices.SortStableFunc(rows, func(a, b *Row) int { return cmp.Compare(a.K, b.K) })
+	for len(rows) > 0 {
+		first, next, old, err := w.chunkOf(rows[0].K)
+		if err != nil {
+			return err
+		}
+		at, _ := slices.BinarySearchFunc(rows, next, func(r *Row, k int64) int { return cmp.Compare(r.K, k) })
+		if err := w.repack(first, next == MaxKey, merge(old, rows[:at])); err != nil {
+			return err
+		}
+		rows = rows[at:]
+	}
+	return nil
+}
+
+// chunkOf reads the chunk that a key belongs to, and returns where it begins and where
+// the next one does.
+func (w *Writer) chunkOf(k int64) (first, next int64, old *Columns, err error) {
+	first, old = w.S.From, new(Columns)
+	err = Part{w.S, w.Session}.Columns(k, k+1, allColumns, true, func(c *Columns) (bool, error) {
+		*old = *c // it has no other use
+		return true, nil
+	})
+	if err == nil {
+		first, err = w.Number("SELECT coalesce(max(first), -1) FROM {chunk} WHERE first <= ?", k)
+	}
+	if first < 0 {
+		first = w.S.From
+	}
+	if err == nil {
+		next, err = w.Number("SELECT coalesce(min(first), -1) FROM {chunk} WHERE first > ?", k)
+	}
+	if next < 0 {
+		next = MaxKey
+	}
+	return first, next, old, err
+}
+
+// merge returns the rows of a chunk and others, which count if both have a key.
+func merge(old *Columns, rows []*Row) *Columns {
+	if n := len(old.Keys); n == 0 || old.Keys[n-1] < rows[0].K { // as it nearly always is
+		for _, r := range rows {
+			old.appendRow(r)
+		}
+		return old
+	}
+	made, i := new(Columns), 0
+	for _, r := range rows {
+		for ; i < len(old.Keys) && old.Keys[i] <= r.K; i++ {
+			if old.Keys[i] < r.K {
+				made.appendRow(old.row(i))
+			}
+		}
+		made.appendRow(r)
+	}
+	for ; i < len(old.Keys); i++ {
+		made.appendRow(old.row(i))
+	}
+	return made
+}
+
+// repack stores what a chunk has now, in several if it is too much: the last one of a
+// segment, which grows at its end, as full ones and a rest, others in halves.
+func (w *Writer) repack(first int64, last bool, c *Columns) error {
+	size := chunkSize
+	if !last && len(c.Keys) > chunkSize {
+		size = (len(c.Keys) + 1) / 2
+	}
+	for from := 0; from < len(c.Keys); from += size {
+		piece := c
+		if len(c.Keys) > size {
+			piece = new(Columns)
+			for i := from; i < min(from+size, len(c.Keys)); i++ {
+				piece.appendRow(c.row(i))
+			}
+		}
+		if from > 0 {
+			first = piece.Keys[0]
+		}
+		args := []any{first, len(piece.Keys), appendKeys(nil, first, piece.Keys)}
+		for _, kind := range allColumns {
+			args = append(args, piece.of[kind].pack())
+		}
+		err := w.Exec(`INSERT INTO {chunk} (first, n, ks, topics, categories, agents, users, packages, objects) VALUES (?,?,?,?,?,?,?,?,?)
+			ON CONFLICT (first) DO UPDATE SET n = excluded.n, ks = excluded.ks, topics = excluded.topics, categories = excluded.categories,
+			agents = excluded.agents, users = excluded.users, packages = excluded.packages, objects = excluded.objects`, args...)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
