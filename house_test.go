@@ -78,7 +78,7 @@ func (r *room) floor() int {
 		return groundFloor
 	case "query":
 		return 2 // a language that all rooms may speak
-	case "client":
+	case "client", "cmd/fedmsg/shelves":
 		return 4 // the roof
 	case "cmd/fedmsg":
 		return 5 // its ridge: it knows everything

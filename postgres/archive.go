@@ -190,6 +190,7 @@ const (
 	dataCorrupted        = "XX001"
 	indexCorrupted       = "XX002"
 	unknownDatabase      = "3D000"
+	dependentObjects     = "2BP01"
 	authorization        = "28" // a class
 )
 

@@ -21,6 +21,7 @@ import (
 	"github.com/spf13/cobra"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/postgres"
 	"github.com/fedora-infra/fedmsg-go/sqlite"
 )
 
@@ -45,8 +46,8 @@ var statuses = []struct {
 	{0, isClosedPipe},     // who reads has enough
 	{64, is[usageError]},  // EX_USAGE
 	{78, is[configError]}, // EX_CONFIG
-	{78, anyOf(sqlite.ErrNewerSchema)},
-	{75, anyOf(sqlite.ErrLocked)},                       // EX_TEMPFAIL
+	{78, isNewer},
+	{75, anyOf(sqlite.ErrLocked, postgres.ErrLocked)},   // EX_TEMPFAIL
 	{77, anyOf(fs.ErrPermission, fedmsg.ErrNotAllowed)}, // EX_NOPERM
 	{73, isCannotCreate},                                // EX_CANTCREAT
 	{74, is[*fs.PathError]},                             // EX_IOERR
@@ -61,6 +62,11 @@ var statuses = []struct {
 func is[E error](err error) bool {
 	_, ok := errors.AsType[E](err)
 	return ok
+}
+
+// isNewer reports whether a later version of the program wrote what is on disk.
+func isNewer(err error) bool {
+	return errors.Is(err, sqlite.ErrNewerSchema) || errors.Is(err, postgres.ErrNewerSchema)
 }
 
 func anyOf(targets ...error) func(error) bool {

@@ -10,6 +10,7 @@ import (
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/past"
+	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/shelves"
 	"github.com/fedora-infra/fedmsg-go/http"
 	"github.com/fedora-infra/fedmsg-go/http/remote"
 	"github.com/fedora-infra/fedmsg-go/sqlite"
@@ -22,29 +23,16 @@ var pastCommands = []func(past.Env) *cobra.Command{
 	past.NewHistory, past.NewImport, past.NewExport, past.NewArchive, past.NewBackup, past.NewRestore, past.NewDump, past.NewStats, past.NewLatest,
 }
 
-// tended is an archive that is looked after.
-type tended struct{ *sqlite.Archive }
-
-func (t tended) Check(ctx context.Context) (messages int64, faults []string, err error) {
-	report, err := t.Verify(ctx)
-	return report.Messages, report.Faults, err
-}
-
 // pastEnv is the world of the commands of package past.
 func pastEnv(env environ) past.Env {
 	logger := slog.New(slog.NewTextHandler(cleanWriter{env.stderr}, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	opener := shelves.Opener{Getenv: env.getenv, Logger: logger, Commands: true}
 	return past.Env{
 		Stdin: env.stdin, Stdout: output{env.stdout}, Stderr: env.stderr, Terminal: isTerminal(env.stderr), Getenv: env.getenv,
 		Clean: cleanLine, Usage: func(err error) error { return usageError{err} }, Config: func(err error) error { return configError{err} },
 		Time: parseSince,
 		Dir:  func(flag string) (string, error) { return stateDir(flag, env) },
-		Open: func(ctx context.Context, dir, epoch string, words fedmsg.Describer) (past.Tended, error) {
-			a, err := sqlite.OpenArchive(ctx, sqlite.ArchiveConfig{Dir: dir, Describer: words, Epoch: epoch}, logger)
-			if err != nil {
-				return nil, err
-			}
-			return tended{a}, nil
-		},
+		Open: opener.Open, Shelf: opener.Shelf, Shown: shelves.Shown,
 		Log: func(ctx context.Context, dir string) (past.Log, error) {
 			log, err := sqlite.Open(ctx, sqlite.Config{Dir: dir, RetentionAge: -1, RetentionBytes: -1}, logger)
 			if err != nil {
@@ -75,9 +63,15 @@ func pastEnv(env environ) past.Env {
 			}, nil
 		},
 		Backup: func(ctx context.Context, dir, archive, file string, tell func(string)) error {
+			if shelves.IsDatabase(archive) {
+				return usageError{shelves.ErrBackup}
+			}
 			return backup.Make(ctx, dir, archive, archivePump, file, tell)
 		},
 		Restore: func(ctx context.Context, file, dir, archive string, tell func(string)) error {
+			if shelves.IsDatabase(archive) {
+				return usageError{shelves.ErrBackup}
+			}
 			return backup.Restore(ctx, file, dir, archive, archivePump, tell)
 		},
 	}

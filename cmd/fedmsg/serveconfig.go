@@ -81,7 +81,7 @@ func (c *serveConfig) flags(f *pflag.FlagSet, env environ) {
 	}
 	f.StringVar(&c.Dir, "dir", "", "where the log is kept (default $STATE_DIRECTORY, else $XDG_STATE_HOME/fedmsg)")
 	f.StringVar(&c.AddrFile, "addr-file", "", "write what was bound to FILE, as one JSON object, when ready")
-	f.StringVar(&c.Archive, "archive", "", "keep history in DIR (default: archive beside the log)")
+	f.StringVar(&c.Archive, "archive", "", "keep history in DIR, or in PostgreSQL at postgres://USER@HOST/DATABASE (default: archive beside the log)")
 	f.BoolVar(&c.NoArchive, "no-archive", false, "keep no history beyond what the log keeps")
 	f.StringVar(&c.HTTP, "http", or("HTTP", defaultHTTP), "listen for HTTP on HOST:PORT; empty for not at all, port 0 for a free one")
 	f.StringVar(&c.HTTPCert, "http-cert", "", "speak TLS on the HTTP listener, with the certificate in FILE")

@@ -11,13 +11,13 @@ import (
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/bus"
 	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/past"
+	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/shelves"
 	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/watch"
 	"github.com/fedora-infra/fedmsg-go/http"
 	"github.com/fedora-infra/fedmsg-go/http/feed"
 	"github.com/fedora-infra/fedmsg-go/http/grepper"
 	"github.com/fedora-infra/fedmsg-go/http/history"
 	"github.com/fedora-infra/fedmsg-go/http/web"
-	"github.com/fedora-infra/fedmsg-go/sqlite"
 )
 
 // archivePump is the name under which the archive's cursor is kept.
@@ -42,15 +42,11 @@ func (p *parts) buildArchive(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cfg := sqlite.ArchiveConfig{Dir: archiveDir(p.cfg.Archive, p.cfg.Dir), Describer: p.words, Epoch: state.Epoch}
+	opener := shelves.Opener{Getenv: p.env.getenv, Logger: p.logger}
 	p.archive = past.NewKeeper(ctx, func(ctx context.Context) (past.Opened, error) {
-		a, err := sqlite.OpenArchive(ctx, cfg, p.logger)
-		if err != nil {
-			return nil, err
-		}
-		return a, nil
+		return opener.Open(ctx, archiveDir(p.cfg.Archive, p.cfg.Dir), state.Epoch, p.words)
 	}, p.window, p.logger)
-	if err := p.archive.Problem(); errors.Is(err, sqlite.ErrNewerSchema) {
+	if err := p.archive.Problem(); isNewer(err) {
 		return err
 	}
 	pump, err := bus.NewPump(bus.PumpConfig{Name: archivePump, RetryMax: time.Minute}, p.window, p.archive.Cursors(p.log), p.archive, p.logger)

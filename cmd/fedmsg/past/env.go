@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"io/fs"
 	"path/filepath"
 	"strings"
 	"time"
@@ -34,6 +34,9 @@ type Env struct {
 	Dir func(flag string) (string, error)
 	// Open opens the archive in a directory, as the one that a log of this epoch feeds.
 	Open func(ctx context.Context, dir, epoch string, words fedmsg.Describer) (Tended, error)
+	// Shelf finds where an archive is, and Shown spells that for people to see.
+	Shelf func(archive string) Shelf
+	Shown func(archive string) string
 	// Log opens the log in the directory of a bus.
 	Log func(ctx context.Context, dir string) (Log, error)
 	// Ask reaches the archive of a bus over HTTP.
@@ -57,6 +60,15 @@ type Log interface {
 	io.Closer
 }
 
+// A Shelf is where an archive is, open or not: a directory, or a schema of a database.
+type Shelf interface {
+	Exists(ctx context.Context) (bool, error)
+	Remove(ctx context.Context) error
+	Rename(ctx context.Context, to string) error
+	// Beside returns where another archive would be.
+	Beside(word string) string
+}
+
 // Asked is an archive that is searched.
 type Asked interface {
 	Search(ctx context.Context, q fedmsg.Query) (fedmsg.Page, error)
@@ -73,7 +85,7 @@ func (p *place) flags(f *pflag.FlagSet, both bool) {
 		f.StringVar(&p.Bus, "bus", "", "ask the bus at URL, http://HOST:PORT (default $FEDMSG_BUS, else http://127.0.0.1:8330)")
 	}
 	f.StringVar(&p.Dir, "dir", "", "open the archive of the bus in DIR, which must not be running")
-	f.StringVar(&p.Archive, "archive", "", "open the archive in DIR (default: archive in the directory of the bus)")
+	f.StringVar(&p.Archive, "archive", "", "open the archive in DIR, or at postgres://USER@HOST/DATABASE (default: archive in the directory of the bus)")
 }
 
 // files finds the directories of the bus and of its archive.
@@ -121,8 +133,12 @@ func (p *place) open(ctx context.Context, env Env, words fedmsg.Describer) (Tend
 	if err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(archive); err != nil {
-		return nil, &fedmsg.HintError{Err: err, Hint: "name the directory of a bus with --dir, or of an archive with --archive"}
+	switch found, err := env.Shelf(archive).Exists(ctx); {
+	case err != nil:
+		return nil, err
+	case !found:
+		return nil, &fedmsg.HintError{Err: fmt.Errorf("%s: there is no archive: %w", env.Shown(archive), fs.ErrNotExist),
+			Hint: "name the directory of a bus with --dir, or of an archive with --archive"}
 	}
 	return p.make(ctx, env, words)
 }

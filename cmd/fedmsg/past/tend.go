@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -19,16 +18,17 @@ import (
 // Tended is an archive that is looked after.
 type Tended interface {
 	Opened
-	upkeep
+	Mended
+	// Check reads everything, and returns how many messages there are and what is wrong.
+	Check(ctx context.Context) (messages int64, faults []string, err error)
 }
 
-type upkeep interface {
+// Mended is an archive that can be changed as a whole.
+type Mended interface {
 	// Redescribe finds anew by what messages are found.
 	Redescribe(ctx context.Context, progress func(done, total int64)) (changed int64, err error)
 	// Prune removes the months that ended before a time.
 	Prune(ctx context.Context, before time.Time) (removed []string, err error)
-	// Check reads everything, and returns how many messages there are and what is wrong.
-	Check(ctx context.Context) (messages int64, faults []string, err error)
 }
 
 // NewArchive makes the command archive.
@@ -90,14 +90,14 @@ func status(ctx context.Context, env Env, a Tended, dir string, asJSON bool) err
 		Last     fedmsg.Seq `json:"last_sequence"`
 		Oldest   time.Time  `json:"oldest,omitzero"`
 		Newest   time.Time  `json:"newest,omitzero"`
-	}{Dir: dir, Messages: values["archive_messages"], Months: values["archive_segments"], Bytes: values["archive_bytes"], Last: a.Last()}
+	}{Dir: env.Shown(dir), Messages: values["archive_messages"], Months: values["archive_segments"], Bytes: values["archive_bytes"], Last: a.Last()}
 	if len(first.Entries) > 0 && len(last.Entries) > 0 {
 		about.Oldest, about.Newest = first.Entries[0].Message.Time, last.Entries[0].Message.Time
 	}
 	if asJSON {
 		return json.NewEncoder(env.Stdout).Encode(about)
 	}
-	_, err = fmt.Fprintf(env.Stdout, "archive   %s\nmessages  %d\nmonths    %d\nsize      %.1f MB, %d bytes a message\n", env.Clean(dir), about.Messages, about.Months,
+	_, err = fmt.Fprintf(env.Stdout, "archive   %s\nmessages  %d\nmonths    %d\nsize      %.1f MB, %d bytes a message\n", env.Clean(about.Dir), about.Messages, about.Months,
 		float64(about.Bytes)/1e6, about.Bytes/max(about.Messages, 1))
 	if about.Messages > 0 {
 		_, err = fmt.Fprintf(env.Stdout, "oldest    %s\nnewest    %s\nlog       held up to place %d\n", about.Oldest.Format(time.RFC3339), about.Newest.Format(time.RFC3339), about.Last)
@@ -236,11 +236,12 @@ func rebuild(ctx context.Context, env Env, p *place, words fedmsg.Describer, fro
 	if err != nil {
 		return err
 	}
-	fresh, old := archive+".new", archive+".old"
-	if _, err := os.Stat(old); err == nil {
-		return &fedmsg.HintError{Err: &fs.PathError{Op: "create", Path: old, Err: fs.ErrExist}, Hint: "look at it, and remove it"}
+	shelf := env.Shelf(archive)
+	fresh, old := shelf.Beside("new"), shelf.Beside("old")
+	if found, err := env.Shelf(old).Exists(ctx); found || err != nil {
+		return cmp.Or(err, error(&fedmsg.HintError{Err: &fs.PathError{Op: "create", Path: env.Shown(old), Err: fs.ErrExist}, Hint: "look at it, and remove it"}))
 	}
-	if err := os.RemoveAll(fresh); err != nil { // of a rebuild that was broken off
+	if err := env.Shelf(fresh).Remove(ctx); err != nil { // of a rebuild that was broken off
 		return err
 	}
 	to, err := env.Open(ctx, fresh, state.Epoch, words)
@@ -254,15 +255,17 @@ func rebuild(ctx context.Context, env Env, p *place, words fedmsg.Describer, fro
 	if err = cmp.Or(err, to.Close()); err != nil {
 		return err
 	}
-	if _, err := os.Stat(archive); err == nil {
-		if err := os.Rename(archive, old); err != nil {
-			return err
-		}
+	found, err := shelf.Exists(ctx)
+	if err == nil && found {
+		err = shelf.Rename(ctx, old)
 	}
-	if err := os.Rename(fresh, archive); err != nil {
+	if err == nil {
+		err = env.Shelf(fresh).Rename(ctx, archive)
+	}
+	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(env.Stdout, "%d messages; what was there before is in %s\n", kept, env.Clean(filepath.Base(old)))
+	_, err = fmt.Fprintf(env.Stdout, "%d messages; what was there before is in %s\n", kept, env.Clean(filepath.Base(env.Shown(old))))
 	return err
 }
 
@@ -275,7 +278,11 @@ func refill(ctx context.Context, env Env, archive string, state fedmsg.LogState,
 		batch, size = batch[:0], 0
 		return err
 	}
-	if _, err := os.Stat(archive); err == nil && !fromLog {
+	found, err := env.Shelf(archive).Exists(ctx)
+	if err != nil {
+		return err
+	}
+	if found && !fromLog {
 		from, err := env.Open(ctx, archive, state.Epoch, nil)
 		if err != nil {
 			return &fedmsg.HintError{Err: err, Hint: "if it cannot be read at all: fedmsg archive rebuild --from-log"}
