@@ -49,6 +49,7 @@ type Config struct {
 	// no message has an agent, users, packages or objects.
 	Describer fedmsg.Describer
 	// Epoch is that of the log whose entries are delivered; see [fedmsg.LogState].
+	// Default: the newest that the archive has had entries of.
 	Epoch string
 	// Budget is how long one question may take. Default 250ms.
 	Budget time.Duration
@@ -86,7 +87,11 @@ type Archive struct {
 	duplicates atomic.Uint64
 	conflicts  atomic.Uint64
 	looked     atomic.Uint64 // by who asked
-	told       time.Time     // when a conflict was logged
+
+	redescribed atomic.Uint64
+	stale       atomic.Int64 // messages that are yet to be found by other rules
+	unsaid      int          // transactions since it was stored how far that is; of who holds writing
+	told        time.Time    // when a conflict was logged
 }
 
 var (
@@ -127,13 +132,15 @@ func (a *Archive) orient(ctx context.Context) error {
 	for _, s := range a.segments {
 		maps.Copy(known, s.Epochs)
 	}
-	a.epoch = 1
+	newest, found := int64(0), int64(0)
 	for number, word := range known {
+		newest = max(newest, number)
 		if word == a.cfg.Epoch {
-			a.epoch = number
-			break
+			found = number
 		}
-		a.epoch = max(a.epoch, number+1)
+	}
+	if a.epoch = cmp.Or(found, newest+1); a.cfg.Epoch == "" && newest > 0 {
+		a.epoch, a.cfg.Epoch = newest, known[newest]
 	}
 	a.last.Store(segment.MakePlace(a.epoch, 0))
 	for _, s := range a.segments {
@@ -224,6 +231,8 @@ func (a *Archive) Samples() iter.Seq[fedmsg.Sample] {
 			{Name: "archive_duplicates_total", Value: float64(a.duplicates.Load())},
 			{Name: "archive_conflicts_total", Value: float64(a.conflicts.Load())},
 			{Name: "archive_candidates_total", Value: float64(a.looked.Load())},
+			{Name: "archive_stale_messages", Value: float64(a.stale.Load())},
+			{Name: "archive_redescribed_total", Value: float64(a.redescribed.Load())},
 		} {
 			if !yield(s) {
 				return

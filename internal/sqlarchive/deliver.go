@@ -96,13 +96,17 @@ func (a *Archive) publish(upto int64) {
 // storing is the change that stores what belongs into one segment. upto is 0, or
 // how far the log is stored when this is.
 func (a *Archive) storing(ctx context.Context, s *segment.Segment, drafts []*segment.Draft, upto int64) segment.Change {
-	stored := 0
-	do := func(w *segment.Writer) error {
+	stored, by := 0, a.rules()
+	var said map[string]string
+	do := func(w *segment.Writer) (err error) {
 		if err := a.sift(ctx, w, drafts); err != nil {
 			return err
 		}
 		fresh := slices.DeleteFunc(slices.Clone(drafts), func(d *segment.Draft) bool { return d.Known })
 		stored = len(fresh)
+		if said, err = a.mark(w, fresh, by); err != nil {
+			return err
+		}
 		parts, wait := a.prepare(ctx, s, fresh)
 		defer wait()
 		for some := range parts {
@@ -120,6 +124,7 @@ func (a *Archive) storing(ctx context.Context, s *segment.Segment, drafts []*seg
 	}
 	return segment.Change{In: s, Do: do, Then: func() {
 		s.Note(drafts, a.epoch)
+		s.Keep(said)
 		s.Rows.Add(int64(stored))
 		a.stored.Add(uint64(stored))
 		a.duplicates.Add(uint64(len(drafts) - stored))

@@ -4,102 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
-	"sync"
 	"time"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/internal/sqlarchive/segment"
 )
-
-// revisePart is how many messages are revised in one transaction: few, so that no
-// delivery waits for long.
-const revisePart = 500
-
-// Redescribe finds anew what messages are found by, after the rules of the Describer
-// changed; the newest first. At every moment lists and counts are right, and who
-// searches and who delivers is held up by little. Progress is told how many messages
-// were looked at, of how many; it may be nil. It returns how many are found
-// otherwise now. Ended early, it does no harm and begins again.
-func (a *Archive) Redescribe(ctx context.Context, progress func(done, total int64)) (changed int64, err error) {
-	if !a.revising.TryLock() {
-		return 0, fmt.Errorf("redescribe: it is under way: %w", fedmsg.ErrUnavailable)
-	}
-	defer a.revising.Unlock()
-	var done, total int64
-	segments := a.all()
-	for _, s := range segments {
-		total += s.Rows.Load()
-	}
-	for _, s := range segments {
-		for before := int64(segment.MaxKey); ; {
-			n, least, revised, err := a.revise(ctx, s, before)
-			if err != nil {
-				return changed, fmt.Errorf("redescribe: segment %s: %w", s.Month, unavailable(ctx, err))
-			}
-			if n == 0 {
-				break
-			}
-			before, done, changed = least, done+n, changed+revised
-			if progress != nil {
-				progress(done, max(done, total))
-			}
-		}
-	}
-	return changed, nil
-}
-
-// revise revises the newest messages before a key, and returns how many it looked at,
-// the least key of them, and how many are found otherwise now.
-func (a *Archive) revise(ctx context.Context, s *segment.Segment, before int64) (n, least, changed int64, err error) {
-	v, err := a.view(ctx)
-	if err != nil {
-		return 0, 0, 0, err
-	}
-	borrowed, err := v.session(s)
-	if err != nil || borrowed == nil { // or the segment was removed
-		v.close()
-		return 0, 0, 0, err
-	}
-	rows, err := segment.Part{Segment: s, Session: borrowed}.Full(segment.FullColumns+"WHERE k < ? ORDER BY k DESC LIMIT ?", before, revisePart)
-	v.close()
-	if err != nil || len(rows) == 0 {
-		return 0, 0, 0, err
-	}
-	revisions := make([]segment.Revision, len(rows))
-	errs := make([]error, len(rows))
-	var workers sync.WaitGroup
-	for i := range runtime.GOMAXPROCS(0) {
-		workers.Go(func() {
-			for i := i; i < len(rows); i += runtime.GOMAXPROCS(0) {
-				var e fedmsg.Entry
-				if e, errs[i] = s.Entry(rows[i], nil, a.epoch); errs[i] == nil {
-					revisions[i].Row = rows[i]
-					revisions[i].Terms, revisions[i].Lists = a.termsOf(ctx, e)
-				}
-			}
-		})
-	}
-	workers.Wait()
-	if err := errors.Join(errs...); err != nil {
-		return 0, 0, 0, err
-	}
-	a.writing.Lock()
-	defer a.writing.Unlock()
-	if a.isGone(s) {
-		return 0, 0, 0, nil
-	}
-	_, err = segment.Transact(ctx, &a.commits, segment.Change{In: s, Do: func(w *segment.Writer) (err error) {
-		changed, err = w.Revise(revisions)
-		return err
-	}})
-	return int64(len(rows)), rows[len(rows)-1].K, changed, err
-}
-
-// isGone reports whether a segment was removed, or everything closed. The caller
-// holds a.writing.
-func (a *Archive) isGone(s *segment.Segment) bool { return !slices.Contains(a.all(), s) }
 
 // A Report is what [Archive.Verify] found.
 type Report struct {
