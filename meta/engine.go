@@ -25,6 +25,9 @@ type Config struct {
 	// Accounts finds the account of a nick or a mail address, and returns what it
 	// does not know unchanged. Nil knows nobody.
 	Accounts func(nick string) string
+	// Revision is a text that changes when Accounts finds others; see
+	// [Engine.Fingerprints].
+	Revision string
 	// Now is the clock of "in 5 minutes"; nil is time.Now.
 	Now func() time.Time
 	// Fetch gets a page that a rule asks for; nil fetches nothing. The engine asks

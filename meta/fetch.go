@@ -56,7 +56,7 @@ func (p *pages) put(url string, got page) {
 
 // fetch gets a page for a rule, if the operator allows it and the file names it.
 func (r *run) fetch(url string) (body []byte, ok bool) {
-	if r.engine.cfg.Fetch == nil || !r.mayFetch(url) {
+	if r.engine.cfg.Fetch == nil || r.ctx.Value(withoutPages{}) != nil || !r.mayFetch(url) {
 		return nil, false
 	}
 	if kept, ok := r.engine.pages.get(url); ok {

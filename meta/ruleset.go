@@ -3,6 +3,7 @@ package meta
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"embed"
 	"errors"
 	"fmt"
@@ -35,6 +36,8 @@ type ruleset struct {
 	left      map[string]string // of the operator's files that cannot be read: what becomes of them
 	inForce   map[string]string // the text of the operator's files that are in force
 	stamp     string            // changes with the operator's files
+	printOnce sync.Once
+	prints    map[string]string // see Fingerprints
 }
 
 // What becomes of a rule file in which something is wrong.
@@ -310,4 +313,52 @@ func (set *ruleset) changedSince(old *ruleset) []string {
 	}
 	maps.DeleteFunc(changed, func(_ string, is bool) bool { return !is })
 	return slices.Sorted(maps.Keys(changed))
+}
+
+// wording is a number that goes up when, by the same rules, other users, packages or
+// objects are found than before: after changes in template, generic or the engine.
+// TestWordingOfGenericMessages says when.
+const wording = 1
+
+// Fingerprints returns for each service that there are rules for a text that changes when
+// the words of its messages may be others: with its files, the settings and what finds
+// accounts. "" stands for all other services. The map must not be changed.
+func (e *Engine) Fingerprints() map[string]string {
+	set := e.rules.Load()
+	set.printOnce.Do(func() { set.prints = set.fingerprints(e.cfg) })
+	return set.prints
+}
+
+func (set *ruleset) fingerprints(cfg Config) map[string]string {
+	general := fmt.Appendf(nil, "%d %q %q\n", wording, cfg.Revision, cfg.Settings) // maps are printed in order
+	for _, file := range slices.Sorted(maps.Keys(set.inForce)) {
+		if strings.HasSuffix(file, schemaSuffix) {
+			general = fmt.Appendf(general, "%q %q\n", path.Base(file), set.inForce[file])
+		}
+	}
+	// 64 bits tell apart all rules that an operator will ever write.
+	short := func(text []byte) string { return fmt.Sprintf("%.8x", sha256.Sum256(text)) }
+	prints := map[string]string{"": short(general)}
+	for service, files := range set.byService {
+		all := slices.Clone(general)
+		for _, en := range files {
+			text := set.inForce[en.file]
+			if en.read != nil { // built in
+				src, _ := en.read()
+				text = string(src)
+			}
+			all = fmt.Appendf(all, "%q %q\n", path.Base(en.file), text)
+		}
+		prints[service] = short(all)
+	}
+	return prints
+}
+
+// withoutPages marks a context in which nothing is fetched.
+type withoutPages struct{}
+
+// WithoutFetching returns a context in which [Engine.Describe] fetches no pages: for who
+// describes many messages of the past.
+func WithoutFetching(ctx context.Context) context.Context {
+	return context.WithValue(ctx, withoutPages{}, true)
 }
