@@ -151,11 +151,11 @@ func (s *Server) MetricsAddr() string {
 // routes are what the main listener answers to.
 func (s *Server) routes(loopback bool) *nethttp.ServeMux {
 	mux := nethttp.NewServeMux()
-	mux.HandleFunc("GET /{$}", s.index)
+	mux.HandleFunc("GET /{$}", Packed(s.index))
 	mux.HandleFunc("POST /api/v1/publish", s.publish)
 	mux.HandleFunc("POST /api/v1/publish/{topic...}", s.publishText)
-	mux.HandleFunc("GET /api/v1/messages", s.messages)
-	mux.HandleFunc("GET /api/v1/messages/{id}", s.message)
+	mux.HandleFunc("GET /api/v1/messages", Packed(s.messages))
+	mux.HandleFunc("GET /api/v1/messages/{id}", Packed(s.message))
 	mux.HandleFunc("GET /api/v1/events", s.stream)
 	mux.HandleFunc("GET /healthz", health)
 	mux.HandleFunc("GET /readyz", s.ready)
@@ -180,7 +180,7 @@ func (s *Server) adminRoutes() *nethttp.ServeMux {
 // index says what is here to whoever looks: people get the front page, if there is
 // one, programs that ask for JSON a list.
 func (s *Server) index(w nethttp.ResponseWriter, r *nethttp.Request) {
-	w.Header().Set("Vary", "Accept")
+	w.Header().Add("Vary", "Accept")
 	accept := strings.Join(r.Header.Values("Accept"), ",")
 	if s.cfg.Front != nil && (strings.Contains(accept, "text/html") || !strings.Contains(accept, "application/json")) {
 		s.cfg.Front.ServeHTTP(w, r)

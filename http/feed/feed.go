@@ -3,7 +3,6 @@ package feed
 import (
 	"bytes"
 	"cmp"
-	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -126,9 +125,9 @@ var forms = []form{
 // Routes adds the paths of feeds and of the element that shows them.
 func (f *Feeds) Routes(mux *nethttp.ServeMux) {
 	for _, form := range forms {
-		mux.HandleFunc("GET "+form.path, func(w nethttp.ResponseWriter, r *nethttp.Request) { f.serve(w, r, form) })
+		mux.HandleFunc("GET "+form.path, http.Packed(func(w nethttp.ResponseWriter, r *nethttp.Request) { f.serve(w, r, form) }))
 	}
-	mux.HandleFunc("GET "+elementPath, element)
+	mux.HandleFunc("GET "+elementPath, http.Packed(element))
 }
 
 func (f *Feeds) serve(w nethttp.ResponseWriter, r *nethttp.Request, form form) {
@@ -152,28 +151,7 @@ func (f *Feeds) serve(w nethttp.ResponseWriter, r *nethttp.Request, form form) {
 
 // answer sends a body whose header is set, or says that the reader has it.
 func answer(w nethttp.ResponseWriter, r *nethttp.Request, body []byte, modified time.Time) {
-	w.Header().Set("Vary", "Accept-Encoding")
-	if len(body) > 1<<10 && takesGzip(r) {
-		var b bytes.Buffer
-		z, _ := gzip.NewWriterLevel(&b, gzip.BestSpeed) // the level is one
-		_, _ = z.Write(body)                            // memory does not fail
-		_ = z.Close()
-		body = b.Bytes()
-		w.Header().Set("Content-Encoding", "gzip")
-	}
 	nethttp.ServeContent(w, r, "", modified, bytes.NewReader(body))
-}
-
-// takesGzip reports whether a reader wants a body gzipped: RFC 9110, 12.5.3.
-func takesGzip(r *nethttp.Request) bool {
-	for part := range strings.SplitSeq(strings.Join(r.Header.Values("Accept-Encoding"), ","), ",") {
-		name, weight, _ := strings.Cut(strings.ToLower(part), ";")
-		weight = strings.TrimRight(strings.TrimPrefix(strings.TrimSpace(weight), "q="), "0.")
-		if strings.TrimSpace(name) == "gzip" {
-			return weight != "" || !strings.Contains(part, ";")
-		}
-	}
-	return false
 }
 
 // lastModified is when a feed changed, as far as seconds can tell: a second that has

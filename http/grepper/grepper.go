@@ -114,11 +114,11 @@ func (g *Grepper) Routes(mux *nethttp.ServeMux) {
 		"/messagecount":  g.count,
 		"/charts/{type}": g.chart,
 	} {
-		mux.HandleFunc("GET "+path, g.handler(answer))
-		mux.HandleFunc("GET "+path+"/{$}", g.handler(answer))
+		mux.HandleFunc("GET "+path, http.Packed(g.handler(answer)))
+		mux.HandleFunc("GET "+path+"/{$}", http.Packed(g.handler(answer)))
 	}
-	mux.HandleFunc("GET /widget.js", g.asset("widget.js", "application/javascript"))
-	mux.HandleFunc("GET /widget.css", g.asset("widget.css", "text/css; charset=utf-8"))
+	mux.HandleFunc("GET /widget.js", http.Packed(g.asset("widget.js", "application/javascript")))
+	mux.HandleFunc("GET /widget.css", http.Packed(g.asset("widget.css", "text/css; charset=utf-8")))
 }
 
 // A request is one that could be read.

@@ -113,10 +113,10 @@ func TestSearchCaching(t *testing.T) {
 	for _, tt := range tests {
 		a := r.get(t, "/api/v1/messages?"+tt.params)
 		tag := a.Header.Get("ETag")
-		if got := a.Header.Get("Cache-Control"); got != tt.caching || tag == "" || a.Header.Get("Access-Control-Allow-Origin") != "*" {
+		if got := a.Header.Get("Cache-Control"); got != tt.caching || !strings.HasPrefix(tag, "W/") || a.Header.Get("Access-Control-Allow-Origin") != "*" {
 			t.Errorf("%s: Cache-Control %q, ETag %q, want %q and a tag", tt.params, got, tag, tt.caching)
 		}
-		for _, list := range []string{tag, `"x", W/` + tag, "*"} {
+		for _, list := range []string{tag, `"x", ` + strings.TrimPrefix(tag, "W/"), "*"} {
 			if b := r.get(t, "/api/v1/messages?"+tt.params, "If-None-Match", list); b.StatusCode != nethttp.StatusNotModified || len(b.body) > 0 || b.Header.Get("ETag") != tag {
 				t.Errorf("%s with If-None-Match %s = %s, want 304", tt.params, list, b)
 			}

@@ -79,7 +79,11 @@ type Set struct {
 func (s *Set) Mount(mux *nethttp.ServeMux) {
 	for i := range s.Routes {
 		if rt := &s.Routes[i]; !rt.Mounted && (rt.Answer != nil || rt.Serve != nil) {
-			mux.HandleFunc("GET "+rt.Path, s.handler(rt))
+			h := s.handler(rt)
+			if rt.Serve == nil { // it answers as a whole
+				h = http.Packed(h)
+			}
+			mux.HandleFunc("GET "+rt.Path, h)
 		}
 	}
 }
@@ -175,7 +179,7 @@ func (s *Set) write(w nethttp.ResponseWriter, r *Request, ans *Answer) {
 	}
 	if !ans.Partial {
 		sum := sha256.Sum256(body)
-		tag := `"` + hex.EncodeToString(sum[:16]) + `"`
+		tag := `W/"` + hex.EncodeToString(sum[:16]) + `"`
 		h.Set("ETag", tag)
 		if holds(r.Header.Get("If-None-Match"), tag) {
 			h.Del("Content-Type")
@@ -191,7 +195,7 @@ func (s *Set) write(w nethttp.ResponseWriter, r *Request, ans *Answer) {
 // 9110, 13.1.2).
 func holds(list, tag string) bool {
 	for one := range strings.SplitSeq(list, ",") {
-		if one = strings.TrimSpace(one); one == "*" || strings.TrimPrefix(one, "W/") == tag {
+		if one = strings.TrimSpace(one); one == "*" || strings.TrimPrefix(one, "W/") == strings.TrimPrefix(tag, "W/") {
 			return true
 		}
 	}
