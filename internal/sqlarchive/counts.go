@@ -21,39 +21,56 @@ const defaultGroups = 20
 // Count counts. See [fedmsg.Counter]. Rows are in the order of time, and of one
 // time the most frequent value of all first, the others last. A group without
 // messages has no row. What has several values counts under each of them. It reads
-// what was counted before where it can: hours and days as a whole, of everything
-// or of one term; else it counts, with the budget of a search. The error wraps
-// [fedmsg.ErrInvalid] for a grouping or a filter that is none.
-func (a *Archive) Count(ctx context.Context, q fedmsg.Query, by fedmsg.Grouping) (counts fedmsg.Counts, err error) {
-	kind := segment.Kinds[by.Field]
-	var asked *plan.Question
-	switch {
-	case by.Step < 0 || by.Step%time.Minute != 0:
-		err = fedmsg.RefuseField(fedmsg.BadField, "step", "is %s; whole minutes are counted", by.Step)
-	case by.Limit < 0:
-		err = fedmsg.RefuseField(fedmsg.BadField, "limit", "is %d", by.Limit)
-	case by.Field != "" && kind == 0:
-		err = fedmsg.RefuseField(fedmsg.BadField, "field", "is %q, which is not counted by", by.Field)
-	default:
-		asked, err = plan.Ask(ctx, q, a.cfg.Budget, a.cfg.Candidates)
-	}
-	if err == nil {
-		t := &plan.Tallying{Question: asked, Kind: kind, Step: by.Step.Milliseconds(), Counts: make(map[plan.Group]int64)}
-		if counts.Estimate, err = a.tally(t); err == nil {
-			counts.Rows = t.Rows(cmp.Or(by.Limit, defaultGroups))
-		}
-	}
+// what was counted before where that is shorter: hours and days as a whole, of
+// everything or of one term; else it counts, by columns or message by message, with
+// the budget of a search. The error wraps [fedmsg.ErrInvalid] for a grouping or a
+// filter that is none.
+func (a *Archive) Count(ctx context.Context, q fedmsg.Query, by fedmsg.Grouping) (fedmsg.Counts, error) {
+	all, err := a.count(ctx, q, by, by.Field)
 	if err != nil {
 		return fedmsg.Counts{}, fmt.Errorf("count: %w", unavailable(ctx, err))
 	}
-	return counts, nil
+	return all[0], nil
+}
+
+// Facets counts by several fields at once, each as [Archive.Count] does. See
+// [fedmsg.Counter].
+func (a *Archive) Facets(ctx context.Context, q fedmsg.Query, limit int, fields ...fedmsg.Field) ([]fedmsg.Counts, error) {
+	all, err := a.count(ctx, q, fedmsg.Grouping{Limit: limit}, fields...)
+	if err != nil {
+		return nil, fmt.Errorf("facets: %w", unavailable(ctx, err))
+	}
+	return all, nil
+}
+
+// count counts by fields, but for that the grouping names.
+func (a *Archive) count(ctx context.Context, q fedmsg.Query, by fedmsg.Grouping, fields ...fedmsg.Field) ([]fedmsg.Counts, error) {
+	switch {
+	case by.Step < 0 || by.Step%time.Minute != 0:
+		return nil, fedmsg.RefuseField(fedmsg.BadField, "step", "is %s; whole minutes are counted", by.Step)
+	case by.Limit < 0:
+		return nil, fedmsg.RefuseField(fedmsg.BadField, "limit", "is %d", by.Limit)
+	}
+	asked, err := plan.Ask(ctx, q, a.cfg.Budget, a.cfg.Candidates)
+	if err != nil {
+		return nil, err
+	}
+	t := &plan.Tallying{Question: asked, Step: by.Step.Milliseconds()}
+	for _, field := range fields {
+		kind := segment.Kinds[field]
+		if field != "" && kind == 0 {
+			return nil, fedmsg.RefuseField(fedmsg.BadField, "field", "is %q, which is not counted by", field)
+		}
+		t.Kinds = append(t.Kinds, kind)
+	}
+	return a.tally(t, cmp.Or(by.Limit, defaultGroups))
 }
 
 // tally counts in all segments.
-func (a *Archive) tally(t *plan.Tallying) (estimate bool, err error) {
+func (a *Archive) tally(t *plan.Tallying, limit int) ([]fedmsg.Counts, error) {
 	v, err := a.view(t.Ctx)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	defer v.close()
 	defer func() { a.looked.Add(t.Looked()) }()
@@ -64,10 +81,18 @@ func (a *Archive) tally(t *plan.Tallying) (estimate bool, err error) {
 		}
 		return true, t.Segment(p, c)
 	})
-	if errors.Is(err, plan.ErrSpent) {
-		return true, nil
+	spent := errors.Is(err, plan.ErrSpent)
+	if err != nil && !spent {
+		return nil, err
 	}
-	return false, err
+	all := make([]fedmsg.Counts, len(t.Kinds))
+	for i := range all {
+		all[i].Estimate = spent
+		if all[i].Rows, err = t.Rows(i, limit); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
 }
 
 // Terms returns values of a field; equally frequent ones are sorted by name. See

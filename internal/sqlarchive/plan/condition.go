@@ -63,13 +63,17 @@ const (
 
 // A condition is a filter as one segment understands it.
 type condition struct {
-	op  fedmsg.Op // All, Any or Has; of Has with neither light nor heavy constant is the verdict
+	op  fedmsg.Op // All, Any or Has; of Has with neither column nor heavy constant is the verdict
 	of  []*condition
 	not bool // of Has
 
 	constant verdict
-	light    func(r *segment.Row) bool
-	heavy    func(m *fedmsg.Message) bool
+	// column is a kind of terms, of which one must be in want, which is sorted. set is
+	// want by number, if it is more than one.
+	column int64
+	want   []int64
+	set    []bool
+	heavy  func(m *fedmsg.Message) bool
 
 	// Where a positive test is found: in the lists of these terms, by these words, or
 	// by this ID. cost is how many messages the lists have at most.
@@ -93,7 +97,7 @@ func Compile(p segment.Part, f fedmsg.Filter) (*condition, error) {
 	case fedmsg.Not:
 		c, err := test(p, f.Of[0].Test)
 		if err == nil {
-			if c.light == nil && c.heavy == nil {
+			if c.column == 0 && c.heavy == nil {
 				c.constant = yes - c.constant
 			}
 			c.not, c.kind, c.exact, c.terms, c.words, c.uid = true, 0, false, nil, nil, nil
@@ -127,7 +131,7 @@ func Compile(p segment.Part, f fedmsg.Filter) (*condition, error) {
 	return all, nil
 }
 
-func (c *condition) isConstant() bool { return c.op == fedmsg.Has && c.light == nil && c.heavy == nil }
+func (c *condition) isConstant() bool { return c.op == fedmsg.Has && c.column == 0 && c.heavy == nil }
 
 // test makes a condition of a test.
 func test(p segment.Part, t fedmsg.Test) (*condition, error) {
@@ -143,7 +147,8 @@ func test(p segment.Part, t fedmsg.Test) (*condition, error) {
 			return stamp == t.Value || before == t.Value
 		})
 		if len(ids) > 0 {
-			c.light = func(r *segment.Row) bool { return slices.Contains(ids, r.Stamp) }
+			slices.Sort(ids)
+			c.column, c.want = segment.StampKind, ids
 		}
 	case t.Field == fedmsg.IDField:
 		c.uid = []int64{segment.UID(t.Value)}
@@ -192,18 +197,7 @@ func term(p segment.Part, kind int64, text string) (*condition, error) {
 	if err != nil || c.cost == 0 {
 		return c, err
 	}
-	switch kind {
-	case segment.CategoryKind:
-		c.light = func(r *segment.Row) bool { return r.Category == id }
-	case segment.AgentKind:
-		c.light = func(r *segment.Row) bool { return r.Agent == id }
-	case segment.UserKind:
-		c.light = func(r *segment.Row) bool { return slices.Contains(r.Users, id) }
-	case segment.PackageKind:
-		c.light = func(r *segment.Row) bool { return slices.Contains(r.Packages, id) }
-	case segment.ObjectKind:
-		c.light = func(r *segment.Row) bool { return slices.Contains(r.Objects, id) }
-	}
+	c.column, c.want = kind, []int64{id}
 	if segment.HasPostings(segment.Name{Kind: kind, Text: text}) {
 		c.terms = []int64{id}
 	}
@@ -228,10 +222,7 @@ func topics(p segment.Part, pattern fedmsg.Pattern) (*condition, error) {
 		return c, nil
 	}
 	slices.Sort(ids)
-	c.light = func(r *segment.Row) bool {
-		_, found := slices.BinarySearch(ids, r.Topic)
-		return found
-	}
+	c.column, c.want = segment.TopicKind, ids
 	if len(ids) <= maxLists {
 		c.terms = ids
 		var err error
@@ -258,8 +249,8 @@ func (c *condition) judge(r *segment.Row, m *fedmsg.Message) verdict {
 	if c.op == fedmsg.Has {
 		v := c.constant
 		switch {
-		case c.light != nil:
-			v = verdictOf(c.light(r))
+		case c.column != 0:
+			v = verdictOf(c.has(r))
 		case c.heavy != nil && m == nil:
 			return unknown
 		case c.heavy != nil:
@@ -290,6 +281,16 @@ func (c *condition) judge(r *segment.Row, m *fedmsg.Message) verdict {
 	return sum
 }
 
+// has reports whether a row has a term that is wanted.
+func (c *condition) has(r *segment.Row) bool {
+	for _, id := range r.Values(c.column) {
+		if _, found := slices.BinarySearch(c.want, id); found {
+			return true
+		}
+	}
+	return false
+}
+
 func verdictOf(b bool) verdict {
 	if b {
 		return yes
@@ -300,7 +301,7 @@ func verdictOf(b bool) verdict {
 // needs reports whether some tests can be told by a row, and whether some need the
 // message.
 func (c *condition) needs() (light, heavy bool) {
-	light, heavy = c.light != nil, c.heavy != nil
+	light, heavy = c.column != 0, c.heavy != nil
 	for _, part := range c.of {
 		l, h := part.needs()
 		light, heavy = light || l, heavy || h

@@ -3,67 +3,94 @@ package plan
 import (
 	"cmp"
 	"database/sql"
-	"errors"
-	"maps"
-	"slices"
-	"time"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/internal/sqlarchive/segment"
 )
 
-// A Group is what is counted together: a step of time, in milliseconds since 1970,
-// and a value.
-type Group struct {
-	at    int64
-	value string
-}
-
-// A Tallying is a count that is under way.
+// A Tallying is a count that is under way, of several kinds of terms at once.
 type Tallying struct {
 	*Question
-	Kind   int64 // of the values; 0 does not part
-	Step   int64 // in milliseconds; 0 does not part
-	Counts map[Group]int64
+	Kinds []int64 // what is counted by each; 0 stands for all together
+	Step  int64   // in milliseconds; 0 does not part
+	parts []tallied
 }
 
-// Segment counts in one segment: what it can by rollups, and the hours at the ends
-// of the range that are not whole by messages.
+// tallied is what was counted in one segment, of each kind.
+type tallied struct {
+	segment.Part
+	of []counted
+}
+
+// A counted is how many messages there are of terms: in all, by their numbers, and,
+// if they are parted, in steps of time. The term 0 stands for all together.
+type counted struct {
+	totals  []int64
+	stepped bool
+	cells   []cell // of one step and term there may be several
+}
+
+type cell struct{ at, term, n int64 }
+
+func (c *counted) add(term, at, n int64) {
+	if int(term) >= len(c.totals) {
+		c.totals = append(c.totals, make([]int64, int(term)+1)...)
+	}
+	c.totals[term] += n
+	if c.stepped {
+		c.cells = append(c.cells, cell{at, term, n})
+	}
+}
+
+// Segment counts in one segment: what it can by rollups, if these are the shorter way,
+// and all else by columns or by messages.
 func (t *Tallying) Segment(p segment.Part, c *condition) error {
 	if c.isConstant() && c.constant == no {
 		return nil
 	}
+	part := tallied{Part: p, of: make([]counted, len(t.Kinds))}
+	for i := range part.of {
+		part.of[i].stepped = t.Step > 0
+	}
+	t.parts = append(t.parts, part)
 	from, to := max(t.From, p.From), min(t.To, p.To)
-	if unit := t.rollup(c); unit > 0 {
-		whole := unit << segment.SerialBits
+	var rest []*counting
+	for i, kind := range t.Kinds {
+		one := &counting{into: &part.of[i], kind: kind, at: -1}
+		unit := t.rollup(c, kind)
+		whole := max(unit, 1) << segment.SerialBits
 		first, last := (from+whole-1)/whole*whole, to/whole*whole
-		if first < last {
-			if err := t.rolled(p, c, unit, first, last); err != nil {
-				return err
+		if unit == 0 || first >= last || !t.worth(p, c, kind, unit, first, last) {
+			rest = append(rest, one)
+			continue
+		}
+		err := t.rolled(p, c, one, unit, first, last)
+		for _, end := range [][2]int64{{from, first}, {last, to}} {
+			if err == nil {
+				err = t.each(p, c, end[0], end[1], one)
 			}
-			if err := t.each(p, c, from, first); err != nil {
-				return err
-			}
-			from = last
+		}
+		if err != nil {
+			return err
 		}
 	}
-	return t.each(p, c, from, to)
+	return t.each(p, c, from, to, rest...)
 }
 
 // rollup returns the unit, in milliseconds, of a rollup that answers: if the
 // condition is everything, or one topic, category or other term, and it is parted
 // by the same kind or by none; 0 if none does.
-func (t *Tallying) rollup(c *condition) int64 {
-	kind, single := t.Kind, c.isConstant()
+func (t *Tallying) rollup(c *condition, by int64) int64 {
+	kind, single := by, c.isConstant()
 	if !single {
-		if c.op != fedmsg.Has || c.not || !c.exact || c.light == nil || t.Kind != 0 && t.Kind != c.kind {
+		if c.op != fedmsg.Has || c.not || !c.exact || c.column == 0 || by != 0 && by != c.kind {
 			return 0
 		}
 		if kind = c.kind; kind > segment.CategoryKind && len(c.terms) == 0 {
 			return 0
 		}
 	}
-	if t.Kind > segment.CategoryKind && t.Kind != segment.AgentKind && !single {
+	if by > segment.CategoryKind && by != segment.AgentKind && !single {
 		return 0 // of a message with one user the other users count, too
 	}
 	if kind <= segment.CategoryKind && t.Step%segment.HourMillis == 0 {
@@ -75,18 +102,44 @@ func (t *Tallying) rollup(c *condition) int64 {
 	return 0
 }
 
+// About what it costs, in nanoseconds, to look for a term in a step of a rollup, to
+// read a row of one, and to count a message by columns.
+const (
+	seekCost   = 4000
+	rollCost   = 500
+	columnCost = 8
+)
+
+// worth reports whether to read a rollup in a range of keys is less than to read
+// columns.
+func (t *Tallying) worth(p segment.Part, c *condition, by, unit, from, to int64) bool {
+	columns := float64(p.Rows.Load()) * float64(to-from) / float64(p.To-p.From) * columnCost
+	steps := float64((to - from) >> segment.SerialBits / unit)
+	switch {
+	case !c.isConstant():
+		return steps*float64(len(c.terms))*seekCost < columns
+	case by > segment.AgentKind: // there are about as many rows as messages
+		return false
+	case t.Step == 0 && from == p.From && to == p.To:
+		return true
+	case by == segment.AgentKind:
+		return false
+	}
+	return steps*float64(p.TopicCount())*rollCost < columns
+}
+
 // rolled counts by a rollup, in a range of whole units.
-func (t *Tallying) rolled(p segment.Part, c *condition, unit, from, to int64) error {
+func (t *Tallying) rolled(p segment.Part, c *condition, one *counting, unit, from, to int64) error {
 	table, step := "{roll_hour}", "hour"
 	if unit == segment.DayMillis {
 		table, step = "{roll_day}", "day"
 	}
-	kind := cmp.Or(t.Kind, c.kind, segment.CategoryKind)
+	kind := cmp.Or(one.kind, c.kind, segment.CategoryKind)
 	first, last := from>>segment.SerialBits/unit, to>>segment.SerialBits/unit-1
 	// What need not be told apart the database adds up.
 	columns, group := step+", term, n", ""
 	switch {
-	case t.Kind == 0:
+	case one.kind == 0:
 		columns, group = step+", 0, sum(n)", " GROUP BY "+step
 	case t.Step == 0:
 		columns, group = "0, term, sum(n)", " GROUP BY term"
@@ -95,7 +148,7 @@ func (t *Tallying) rolled(p segment.Part, c *condition, unit, from, to int64) er
 	args := []any{kind, first, last}
 	switch {
 	case c.isConstant() && t.Step == 0 && from == p.From && to == p.To: // all that there is
-		text, args, group = "SELECT 0, CASE WHEN ? = 0 THEN 0 ELSE id END, n FROM {term} WHERE kind = ? AND n > 0", []any{t.Kind, kind}, ""
+		text, args, group = "SELECT 0, id, n FROM {term} WHERE kind = ? AND n > 0", []any{kind}, ""
 	case c.isConstant():
 	case len(c.terms) == 1: // a look for each step is less than all terms of all steps
 		text = "WITH RECURSIVE steps(s) AS (SELECT CAST(? AS {int}) UNION ALL SELECT s + 1 FROM steps WHERE s < ?)" +
@@ -105,85 +158,70 @@ func (t *Tallying) rolled(p segment.Part, c *condition, unit, from, to int64) er
 		text += " AND term IN (" + segment.Marks(segment.Padded(len(c.terms)), 1) + ")"
 		args = append(args, segment.Pad(c.terms)...)
 	}
-	found := make(counted)
-	err := p.Query(text+group, args, func(rows *sql.Rows) error {
+	return p.Query(text+group, args, func(rows *sql.Rows) error {
 		var at, term, n int64
 		err := rows.Scan(&at, &term, &n)
-		if t.Kind == 0 {
+		if one.kind == 0 {
 			term = 0
 		}
-		found.add(term, at*unit, t.Step, n)
+		one.into.add(term, t.begin(at*unit), n)
 		return err
 	})
-	return errors.Join(err, t.add(p, found))
 }
 
-// counted is a count by term and step; term 0 stands for all.
-type counted map[[2]int64]int64
-
-func (c counted) add(term, ms, step, n int64) {
-	if step > 0 {
-		ms -= ms % step
-	} else {
-		ms = 0
+// begin returns when the step of a moment began.
+func (t *Tallying) begin(ms int64) int64 {
+	if t.Step == 0 {
+		return 0
 	}
-	c[[2]int64{term, ms}] += n
-}
-
-// add adds what was counted in one segment.
-func (t *Tallying) add(p segment.Part, found counted) error {
-	texts := map[int64]string{0: ""}
-	for key := range found {
-		if key[0] != 0 {
-			texts[key[0]] = ""
-		}
-	}
-	for some := range slices.Chunk(slices.Sorted(maps.Keys(texts)), 64) {
-		if len(texts) == 1 {
-			break // only all together
-		}
-		err := p.Query("SELECT id, name FROM {term} WHERE id IN ("+segment.Marks(segment.Padded(len(some)), 1)+")", segment.Pad(some), func(rows *sql.Rows) error {
-			var id int64
-			var name string
-			err := rows.Scan(&id, &name)
-			texts[id] = name
-			return err
-		})
-		if err != nil {
-			return err
-		}
-	}
-	for key, n := range found {
-		t.Counts[Group{key[1], texts[key[0]]}] += n
-	}
-	return nil
+	return ms - ms%t.Step
 }
 
 // each counts message by message, in a range of keys.
-func (t *Tallying) each(p segment.Part, c *condition, from, to int64) error {
-	if from >= to {
+func (t *Tallying) each(p segment.Part, c *condition, from, to int64, into ...*counting) error {
+	if from >= to || len(into) == 0 {
 		return nil
 	}
 	q := *t.Question
 	q.From, q.To = from, to
 	q.Begin()
-	found := make(counted)
-	var err error
-	if t.Kind == 0 {
-		err = q.keys(p, c, func(k int64) { found.add(0, k>>segment.SerialBits, t.Step, 1) })
-	} else {
-		_, err = q.Search(p, c, false, MostLook, func(f Finding) bool {
-			for _, term := range f.Row.Values(t.Kind) {
-				found.add(term, f.Row.K>>segment.SerialBits, t.Step, 1)
+	defer func() { t.looked = q.looked }()
+	alone := len(into) == 1 && into[0].kind == 0
+	if _, told := c.kinds(); told {
+		s, err := c.source(&q, p)
+		if err != nil {
+			return err
+		}
+		if s == nil || s.cost > few(p, alone && s.exact) {
+			return t.byColumns(&q, p, c, into)
+		}
+	}
+	if alone {
+		return q.keys(p, c, func(k int64) { into[0].into.add(0, t.begin(k>>segment.SerialBits), 1) })
+	}
+	_, err := q.Search(p, c, false, MostLook, func(f Finding) bool {
+		for _, one := range into {
+			at := t.begin(f.Row.K >> segment.SerialBits)
+			if one.kind == 0 {
+				one.into.add(0, at, 1)
+				continue
 			}
-			return true
-		})
+			for _, term := range f.Row.Values(one.kind) {
+				one.into.add(term, at, 1)
+			}
+		}
+		return true
+	})
+	return err
+}
+
+// few is how long a list may be that is read sooner than all columns of a segment: if
+// it is enough to count it, or if each row that it leads to must be read.
+func few(p segment.Part, countable bool) int64 {
+	if countable {
+		return 50 + p.Rows.Load()/64
 	}
-	t.looked = q.looked
-	if err != nil && !errors.Is(err, ErrSpent) {
-		return err
-	}
-	return cmp.Or(t.add(p, found), err)
+	return 50 + p.Rows.Load()/512
 }
 
 // keys calls visit with the keys of what passes; without reading rows if that is
@@ -216,44 +254,4 @@ func (q *Question) walk(list List, visit func(k int64)) error {
 		visit(q.Key(at))
 		from = at + 1
 	}
-}
-
-// Rows puts groups in order, and those of rarer values together.
-func (t *Tallying) Rows(limit int) []fedmsg.Count {
-	totals := make(map[string]int64)
-	for g, n := range t.Counts {
-		totals[g.value] += n
-	}
-	rank := make(map[string]int) // of the others it is 0
-	for i, value := range Ranked(totals, limit) {
-		rank[value] = i - len(totals)
-	}
-	merged := make(map[Group]int64)
-	for g, n := range t.Counts {
-		if rank[g.value] == 0 {
-			g.value = ""
-		}
-		merged[g] += n
-	}
-	var rows []fedmsg.Count
-	for _, g := range slices.SortedFunc(maps.Keys(merged), func(x, y Group) int {
-		return cmp.Or(cmp.Compare(x.at, y.at), cmp.Compare(rank[x.value], rank[y.value]))
-	}) {
-		row := fedmsg.Count{Value: g.value, N: merged[g]}
-		if t.Step > 0 {
-			row.At = time.UnixMilli(g.at).UTC()
-		}
-		rows = append(rows, row)
-	}
-	return rows
-}
-
-// Ranked returns the most frequent values, the most frequent first and equally
-// frequent ones by name. The empty one is none.
-func Ranked(totals map[string]int64, limit int) []string {
-	names := slices.SortedFunc(maps.Keys(totals), func(x, y string) int {
-		return cmp.Or(cmp.Compare(totals[y], totals[x]), cmp.Compare(x, y))
-	})
-	names = slices.DeleteFunc(names, func(name string) bool { return name == "" })
-	return names[:min(limit, len(names))]
 }

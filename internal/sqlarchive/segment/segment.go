@@ -369,6 +369,8 @@ func (r *Row) Values(kind int64) []int64 {
 		return r.Users
 	case PackageKind:
 		return r.Packages
+	case StampKind:
+		return []int64{r.Stamp}
 	}
 	return r.Objects
 }

@@ -1,0 +1,216 @@
+package plan
+
+import (
+	"context"
+	"slices"
+
+	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/internal/sqlarchive/segment"
+)
+
+// kinds returns the columns that a condition looks at; ok is false if they do not
+// decide it.
+func (c *condition) kinds() (kinds []int64, ok bool) {
+	if c.heavy != nil || c.column != 0 && !segment.HasColumn(c.column) {
+		return nil, false
+	}
+	if c.column != 0 {
+		return []int64{c.column}, true
+	}
+	for _, part := range c.of {
+		some, ok := part.kinds()
+		if !ok {
+			return nil, false
+		}
+		kinds = append(kinds, some...)
+	}
+	return kinds, true
+}
+
+// mask tells of each message of a chunk whether it passes. The columns must decide.
+func (c *condition) mask(chunk *segment.Columns) []bool {
+	pass := make([]bool, len(chunk.Keys))
+	switch {
+	case c.column != 0:
+		c.maskColumn(chunk, pass)
+	case len(c.of) == 0:
+		for i := range pass {
+			pass[i] = c.constant == yes
+		}
+	default:
+		for n, part := range c.of {
+			some := part.mask(chunk)
+			for i, is := range some {
+				switch {
+				case n == 0:
+					pass[i] = is
+				case c.op == fedmsg.All:
+					pass[i] = pass[i] && is
+				default:
+					pass[i] = pass[i] || is
+				}
+			}
+		}
+	}
+	if c.not {
+		for i := range pass {
+			pass[i] = !pass[i]
+		}
+	}
+	return pass
+}
+
+// maskColumn is mask for a condition that looks at one column.
+func (c *condition) maskColumn(chunk *segment.Columns, pass []bool) {
+	if len(c.want) > 1 && c.set == nil {
+		c.set = make([]bool, c.want[len(c.want)-1]+1)
+		for _, id := range c.want {
+			c.set[id] = true
+		}
+	}
+	is := func(id uint32) bool { return int(id) < len(c.set) && c.set[id] }
+	ids, ends := chunk.Of(c.column)
+	switch {
+	case ends == nil && c.set == nil:
+		want := uint32(c.want[0])
+		for i, id := range ids {
+			pass[i] = id == want
+		}
+	case ends == nil:
+		for i, id := range ids {
+			pass[i] = is(id)
+		}
+	default:
+		want, from := uint32(c.want[0]), uint32(0)
+		for i, end := range ends {
+			for _, id := range ids[from:end] {
+				if c.set == nil && id == want || c.set != nil && is(id) {
+					pass[i] = true
+				}
+			}
+			from = end
+		}
+	}
+}
+
+// A counting adds up terms while columns are read.
+type counting struct {
+	into    *counted
+	kind    int64 // 0 counts messages
+	at      int64 // the step that is being counted
+	n       []int64
+	touched []uint32
+}
+
+func (c *counting) add(id uint32) {
+	if int(id) >= len(c.n) {
+		c.n = append(c.n, make([]int64, int(id)+1)...)
+	}
+	if c.n[id] == 0 {
+		c.touched = append(c.touched, id)
+	}
+	c.n[id]++
+}
+
+// turn ends a step and begins another.
+func (c *counting) turn(at int64) {
+	if at == c.at {
+		return
+	}
+	for _, id := range c.touched {
+		c.into.add(int64(id), c.at, c.n[id])
+		c.n[id] = 0
+	}
+	c.touched, c.at = c.touched[:0], at
+}
+
+// run counts those of some messages that pass, which are all if pass is nil.
+func (c *counting) run(chunk *segment.Columns, pass []bool, from, to int) {
+	if c.kind == 0 {
+		n := int64(to - from)
+		if pass != nil {
+			n = 0
+			for _, is := range pass[from:to] {
+				if is {
+					n++
+				}
+			}
+		}
+		if n > 0 {
+			c.into.add(0, c.at, n)
+		}
+		return
+	}
+	ids, ends := chunk.Of(c.kind)
+	if ends == nil {
+		for i, id := range ids[from:to] {
+			if pass == nil || pass[from+i] {
+				c.add(id)
+			}
+		}
+		return
+	}
+	begin := uint32(0)
+	if from > 0 {
+		begin = ends[from-1]
+	}
+	for i := from; i < to; i++ {
+		if pass == nil || pass[i] {
+			for _, id := range ids[begin:ends[i]] {
+				c.add(id)
+			}
+		}
+		begin = ends[i]
+	}
+}
+
+// chunkLooks is for how many messages of a chunk one is counted as looked at: they
+// cost so much less than those that are read one by one.
+const chunkLooks = 128
+
+// byColumns counts in a range of keys by reading columns, several kinds in one pass.
+func (t *Tallying) byColumns(q *Question, p segment.Part, c *condition, into []*counting) error {
+	kinds, _ := c.kinds()
+	for _, one := range into {
+		if one.kind != 0 {
+			kinds = append(kinds, one.kind)
+		}
+	}
+	slices.Sort(kinds)
+	var spent error
+	err := p.Columns(q.From, q.To, slices.Compact(kinds), true, func(chunk *segment.Columns) (bool, error) {
+		if err := context.Cause(q.Ctx); err != nil {
+			return false, err
+		}
+		var pass []bool
+		if !c.isConstant() {
+			pass = c.mask(chunk)
+		}
+		i, _ := slices.BinarySearch(chunk.Keys, q.From)
+		end, _ := slices.BinarySearch(chunk.Keys, q.To)
+		for i < end {
+			at, to := int64(0), end
+			if t.Step > 0 {
+				ms := chunk.Keys[i] >> segment.SerialBits
+				at = ms - ms%t.Step
+				to, _ = slices.BinarySearch(chunk.Keys[:end], (at+t.Step)<<segment.SerialBits)
+			}
+			for _, one := range into {
+				one.turn(at)
+				one.run(chunk, pass, i, to)
+			}
+			i = to
+		}
+		if q.looked += 1 + len(chunk.Keys)/chunkLooks; q.Spent() {
+			spent = ErrSpent
+		}
+		return spent == nil, nil
+	})
+	for _, one := range into {
+		one.turn(-1)
+	}
+	if err == nil {
+		err = spent
+	}
+	return err
+}
