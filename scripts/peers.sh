@@ -10,6 +10,7 @@ packages=(
 	strace                        # failing system calls
 	e2fsprogs util-linux          # power cuts on a loop-mounted file system
 	openssl curl                  # certificates and requests not made by us
+	gnupg                         # keys and signatures not made by us
 	libxml2-utils newsboat sfeed  # readers of feeds
 	chromium                      # pages, as people see them
 	postgresql                    # an archive in a server; tests start their own
