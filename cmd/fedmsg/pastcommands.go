@@ -9,9 +9,11 @@ import (
 	"github.com/spf13/pflag"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/intake"
 	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/past"
 	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/shelves"
 	"github.com/fedora-infra/fedmsg-go/http"
+	"github.com/fedora-infra/fedmsg-go/http/harvest"
 	"github.com/fedora-infra/fedmsg-go/http/remote"
 	"github.com/fedora-infra/fedmsg-go/sqlite"
 	"github.com/fedora-infra/fedmsg-go/sqlite/backup"
@@ -47,6 +49,7 @@ func pastEnv(env environ) past.Env {
 			}
 			return remote.New(client), nil
 		},
+		Harvest: func(cfg intake.HarvestConfig) (intake.Harvest, error) { return harvest.New(harvest.Config(cfg)) },
 		Words: func(f *pflag.FlagSet) func() (fedmsg.Describer, error) {
 			c := new(wordsConfig)
 			c.flags(f, env)

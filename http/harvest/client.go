@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"mime"
+	"net"
 	nethttp "net/http"
 	"net/url"
 	"slices"
@@ -25,6 +26,8 @@ const (
 	// maxAttempts is how often the same is asked for before it is given up; progress
 	// begins to count anew.
 	maxAttempts = 8
+	// firstAttempts is the same while nothing has come yet: the address may be wrong.
+	firstAttempts = 4
 	firstPause  = time.Second
 	maxPause    = time.Minute
 	// maxWait is the longest pause that the other side may ask for.
@@ -43,6 +46,7 @@ type client struct {
 	tell    func(string)
 	maxBody int64         // of a page
 	pause   time.Duration // after the first failure
+	worked  bool
 }
 
 func newClient(cfg Config) *client {
@@ -138,6 +142,9 @@ func (c *client) ask(ctx context.Context, u *url.URL, media []string, read func(
 		if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 			return final{fmt.Errorf("%w: %w", fedmsg.ErrInvalid, err)}
 		}
+		if unknown, ok := errors.AsType[*net.DNSError](err); ok && unknown.IsNotFound {
+			return final{fmt.Errorf("%w: %w", fedmsg.ErrUnavailable, err)}
+		}
 		return fmt.Errorf("%w: %w", fedmsg.ErrUnavailable, err)
 	}
 	defer resp.Body.Close()
@@ -147,7 +154,10 @@ func (c *client) ask(ctx context.Context, u *url.URL, media []string, read func(
 	if got, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type")); err != nil || !slices.Contains(media, got) {
 		return fmt.Errorf("it answers with %.60q where %s should be; is this the right address? %w", resp.Header.Get("Content-Type"), media[0], fedmsg.ErrUnavailable)
 	}
-	return read(resp)
+	if err = read(resp); err == nil {
+		c.worked = true
+	}
+	return err
 }
 
 // refused says what an answer means that is not what was asked for.
@@ -190,7 +200,11 @@ func (c *client) bear(ctx context.Context, p *patience, u *url.URL, err error) e
 		return fmt.Errorf("%s: %w", u.Redacted(), err)
 	}
 	asked, _ := errors.AsType[busy](err)
-	if p.failed++; p.failed >= maxAttempts || asked.wait > maxWait {
+	most := maxAttempts
+	if !c.worked {
+		most = firstAttempts
+	}
+	if p.failed++; p.failed >= most || asked.wait > maxWait {
 		why := fmt.Sprintf("asked %d times", p.failed)
 		if asked.wait > maxWait {
 			why = "it asks to be left alone for " + asked.wait.String()

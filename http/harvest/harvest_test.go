@@ -185,7 +185,13 @@ func TestHarvestEnds(t *testing.T) {
 		want string
 		hint string
 	}{
-		{"always 503", &peer{fault: always(status(503))}, fedmsg.ErrUnavailable, "asked 8 times: it answers 503", "goes on from there"},
+		{"always 503", &peer{fault: always(status(503))}, fedmsg.ErrUnavailable, "asked 4 times: it answers 503", "goes on from there"},
+		{"503 after a while", &peer{all: newPeer(300).all, most: 100, fault: func(_ *peer, _ *nethttp.Request, n int) *nethttp.Response {
+			if n < 9 {
+				return nil
+			}
+			return respond(503, "text/plain", "")
+		}}, fedmsg.ErrUnavailable, "asked 8 times: it answers 503", "goes on from there"},
 		{"always HTML", &peer{fault: always(status(200))}, fedmsg.ErrUnavailable, `it answers with "text/html"`, "goes on"},
 		{"not found", &peer{fault: always(status(404))}, fedmsg.ErrInvalid, "it answers 404", ""},
 		{"forbidden", &peer{fault: always(status(403))}, fedmsg.ErrNotAllowed, "403", ""},
@@ -271,7 +277,7 @@ func TestHarvestWaits(t *testing.T) {
 				resp.Header.Set("Retry-After", "77")
 			case 2:
 				resp.Header.Set("Retry-After", time.Now().Add(200*time.Second).UTC().Format(nethttp.TimeFormat))
-			case 3, 4:
+			case 3:
 			default:
 				return nil
 			}
@@ -281,7 +287,7 @@ func TestHarvestWaits(t *testing.T) {
 		if err := harvest(t, "/raw", p, nil).Run(t.Context(), "", k.rows); err != nil {
 			t.Fatal(err)
 		}
-		for i, want := range []time.Duration{77, 199, 2, 4} {
+		for i, want := range []time.Duration{77, 199, 2} {
 			if d := p.asked[i+1].Sub(p.asked[i]); d < want*time.Second || i < 2 && d > (want+2)*time.Second || d > 300*time.Second {
 				t.Errorf("pause %d was %s, want %ds", i+1, d, want)
 			}

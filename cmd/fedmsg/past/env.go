@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/intake"
 )
 
 // Env is the world of the commands, and what they need of the program.
@@ -41,6 +42,8 @@ type Env struct {
 	Log func(ctx context.Context, dir string) (Log, error)
 	// Ask reaches the archive of a bus over HTTP.
 	Ask func(url string) (Asked, error)
+	// Harvest takes history from another bus over HTTP.
+	Harvest func(intake.HarvestConfig) (intake.Harvest, error)
 	// Words defines the flags that say how messages are put in words, and returns what
 	// makes them so.
 	Words func(f *pflag.FlagSet) func() (fedmsg.Describer, error)

@@ -10,7 +10,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/spf13/cobra"
@@ -132,46 +131,4 @@ func (x *exportFlags) output(env Env) (w io.Writer, finish func(whole bool) erro
 		}
 		return os.Rename(x.Output+".part", x.Output)
 	}, nil
-}
-
-// A progress tells a person how far something is: a line that is written over
-// again and again on a terminal, nothing elsewhere.
-type progress struct {
-	env        Env
-	name, unit string
-	began      time.Time
-	told       time.Time
-	n          int64
-	done       int64 // of whole, in another unit
-	whole      int64
-}
-
-func newProgress(env Env, name, unit string) *progress {
-	return &progress{env: env, name: name, unit: unit, began: time.Now(), told: time.Now()}
-}
-
-// add counts n more, and what they took of the whole.
-func (p *progress) add(n, done int64) {
-	p.n, p.done = p.n+n, p.done+done
-	if p.env.Terminal && time.Since(p.told) > 200*time.Millisecond {
-		p.told = time.Now()
-		fmt.Fprintf(p.env.Stderr, "\r\x1b[K%s: %s", p.name, p.line())
-	}
-}
-
-// line says how far it is, how fast, and how long it will take.
-func (p *progress) line() string {
-	took := time.Since(p.began)
-	line := fmt.Sprintf("%d %s, %.0f a second", p.n, p.unit, float64(p.n)/max(took.Seconds(), 0.001))
-	if p.whole > 0 && p.done > 0 && p.done <= p.whole {
-		left := time.Duration(float64(took) * float64(p.whole-p.done) / float64(p.done))
-		line = fmt.Sprintf("%3d%%, %s, %s left", p.done*100/p.whole, line, left.Round(time.Second))
-	}
-	return line
-}
-
-func (p *progress) end() {
-	if p.env.Terminal {
-		fmt.Fprint(p.env.Stderr, "\r\x1b[K")
-	}
 }
