@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -184,8 +185,31 @@ func (b *Browser) Page(t testing.TB, width, height int) *Page {
 	for _, domain := range []string{"Page", "Runtime", "Log", "Network"} {
 		p.Do(t, domain+".enable", nil)
 	}
-	p.Do(t, "Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false})
+	p.Size(t, width, height)
 	return p
+}
+
+// Size makes the tab so large, in CSS pixels.
+func (p *Page) Size(t testing.TB, width, height int) {
+	t.Helper()
+	p.Do(t, "Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false})
+}
+
+// Dark says whether the reader prefers light on dark.
+func (p *Page) Dark(t testing.TB, dark bool) {
+	t.Helper()
+	scheme := "light"
+	if dark {
+		scheme = "dark"
+	}
+	p.Do(t, "Emulation.setEmulatedMedia", map[string]any{"features": []any{map[string]any{"name": "prefers-color-scheme", "value": scheme}}})
+}
+
+// Scripts says whether the scripts of pages that are loaded from now on run; what a test
+// evaluates always does.
+func (p *Page) Scripts(t testing.TB, run bool) {
+	t.Helper()
+	p.Do(t, "Emulation.setScriptExecutionDisabled", map[string]any{"value": !run})
 }
 
 // take keeps what a test asks for later.
@@ -202,6 +226,11 @@ func (p *Page) take(r reply) {
 		if json.Unmarshal(r.Params, &call) == nil && (call.Type == "error" || call.Type == "warning") {
 			p.problems = append(p.problems, "console: "+string(r.Params))
 		}
+	case "Network.requestWillBeSent":
+		var sent struct{ Request struct{ URL string } }
+		if json.Unmarshal(r.Params, &sent) == nil && !isHere(sent.Request.URL) {
+			p.problems = append(p.problems, "request to another site: "+sent.Request.URL)
+		}
 	case "Log.entryAdded": // a violation of a policy, a request that failed
 		var added struct {
 			Entry struct{ Level, Text, URL string }
@@ -212,8 +241,14 @@ func (p *Page) take(r reply) {
 	}
 }
 
+// isHere reports whether an address is one of this machine.
+func isHere(address string) bool {
+	return slices.ContainsFunc([]string{"http://127.0.0.1:", "http://localhost:", "file:", "about:", "data:", "blob:"}, func(start string) bool { return strings.HasPrefix(address, start) })
+}
+
 // Problems returns what the browser complained of since it was last asked: errors and
-// warnings of scripts, violations of the Content-Security-Policy, requests that failed.
+// warnings of scripts, violations of the Content-Security-Policy, requests that failed or went to another
+// site.
 func (p *Page) Problems() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -249,14 +284,23 @@ func (p *Page) decode(t testing.TB, result any, method string, params any) {
 // Go loads an address and waits until the page is there.
 func (p *Page) Go(t testing.TB, url string) {
 	t.Helper()
+	p.Leave(t, url, func() {
+		var went struct{ ErrorText string }
+		p.decode(t, &went, "Page.navigate", map[string]any{"url": url})
+		if went.ErrorText != "" {
+			t.Fatalf("%s: %s", url, went.ErrorText)
+		}
+	})
+}
+
+// Leave does what leads to another page, and waits until that is there; what says in
+// a failure what was done.
+func (p *Page) Leave(t testing.TB, what string, act func()) {
+	t.Helper()
 	p.mu.Lock()
 	before := p.loads
 	p.mu.Unlock()
-	var went struct{ ErrorText string }
-	p.decode(t, &went, "Page.navigate", map[string]any{"url": url})
-	if went.ErrorText != "" {
-		t.Fatalf("%s: %s", url, went.ErrorText)
-	}
+	act()
 	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 		p.mu.Lock()
 		loaded := p.loads > before
@@ -265,7 +309,7 @@ func (p *Page) Go(t testing.TB, url string) {
 			return
 		}
 		if time.Now().After(end) {
-			t.Fatalf("%s is not loaded after %s", url, patience)
+			t.Fatalf("%s: no page is loaded after %s", what, patience)
 		}
 	}
 }
@@ -327,6 +371,18 @@ func (p *Page) Press(t testing.TB, key string) {
 	}
 	p.Do(t, "Input.dispatchKeyEvent", down)
 	p.Do(t, "Input.dispatchKeyEvent", map[string]any{"type": "keyUp", "key": key, "code": key, "windowsVirtualKeyCode": down["windowsVirtualKeyCode"]})
+}
+
+// Drag moves the pointer, pressed, from one place to another.
+func (p *Page) Drag(t testing.TB, fromX, fromY, toX, toY float64) {
+	t.Helper()
+	for _, step := range []struct {
+		event string
+		x, y  float64
+		held  int
+	}{{"mousePressed", fromX, fromY, 1}, {"mouseMoved", (fromX + toX) / 2, fromY, 1}, {"mouseMoved", toX, toY, 1}, {"mouseReleased", toX, toY, 0}} {
+		p.Do(t, "Input.dispatchMouseEvent", map[string]any{"type": step.event, "x": step.x, "y": step.y, "button": "left", "buttons": step.held, "clickCount": 1})
+	}
 }
 
 // Screenshot returns what is seen, as a PNG. It also writes it to the folder that

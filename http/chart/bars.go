@@ -35,8 +35,9 @@ func Bars(c Chart) []byte {
 	return f.end()
 }
 
-// Stacked draws a bar for each point, with the series one upon another. The last bar
-// has its sum on it. Negative numbers are left out.
+// Stacked draws a bar for each point, with the series one upon another; those with
+// negative numbers hang below the zero line. The last bar has the sum of what stands on
+// it.
 func Stacked(c Chart) []byte {
 	if c.last() < 0 {
 		return empty(c)
@@ -47,13 +48,18 @@ func Stacked(c Chart) []byte {
 	s := f.values(c.bounds(true))
 	step := (f.right - f.left) / float64(c.points())
 	wide := barWidth(step)
-	below := make([]float64, c.points())
+	below, beneath := make([]float64, c.points()), make([]float64, c.points())
 	for n, series := range c.Series {
 		f.open("g", "class", f.hue(n))
 		for i := range c.points() {
-			if v, ok := series.value(i); ok && v > 0 {
-				f.bar(f.left+float64(i)*step+(step-wide)/2, wide, s.at(below[i]), s.at(below[i]+v))
-				below[i] += v
+			from := &below[i]
+			v, ok := series.value(i)
+			if v < 0 {
+				from = &beneath[i]
+			}
+			if ok && v != 0 {
+				f.bar(f.left+float64(i)*step+(step-wide)/2, wide, s.at(*from), s.at(*from+v))
+				*from += v
 			}
 		}
 		f.shut("g")

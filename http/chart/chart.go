@@ -1,4 +1,4 @@
-// Package chart draws numbers as SVG: bars, lines, areas, rows, a calendar, a
+// Package chart draws numbers as SVG: bars, lines, areas, rows, a calendar, a grid, a
 // sparkline. Each chart says its numbers in words too: in an aria-label as a whole,
 // and for each point in a title that a pointer shows. Whatever is in a label, the
 // result is well-formed XML, without script and without style attributes.

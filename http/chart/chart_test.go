@@ -24,8 +24,8 @@ var day = time.Date(2026, 10, 26, 0, 0, 0, 0, time.UTC)
 // kinds are all drawings.
 var kinds = map[string]func(chart.Chart) []byte{
 	"bars": chart.Bars, "stacked": chart.Stacked, "lines": chart.Lines, "area": chart.Area, "rows": chart.Rows,
-	"sparkline": chart.Sparkline,
-	"calendar":  func(c chart.Chart) []byte { return chart.Calendar(c, day) },
+	"sparkline": chart.Sparkline, "grid": chart.Grid,
+	"calendar": func(c chart.Chart) []byte { return chart.Calendar(c, day) },
 }
 
 // An element is one of an SVG.
@@ -331,6 +331,54 @@ func TestColoursCanBeSeen(t *testing.T) {
 				t.Errorf("%s: %s %s has a contrast of %.2f, want %.1f", mode, name, hex, got, want)
 			}
 		}
+	}
+}
+
+// What goes stands below the line on which stands what comes.
+func TestStackedBelowZero(t *testing.T) {
+	c := week(chart.Series{Name: "new", Values: []float64{2, 2}}, chart.Series{Name: "again", Values: []float64{4, 0}}, chart.Series{Name: "gone", Values: []float64{-3, -1}})
+	zero, over, under := 0.0, 0, 0
+	all := read(t, chart.Stacked(c))
+	for _, e := range all {
+		if e.attr["class"] == "zero" {
+			zero, _ = strconv.ParseFloat(e.attr["y1"], 64)
+		}
+	}
+	for _, e := range all {
+		y, _ := strconv.ParseFloat(e.attr["y"], 64)
+		height, _ := strconv.ParseFloat(e.attr["height"], 64)
+		switch {
+		case e.attr["class"] != "bar" || height == 0:
+		case y >= zero-1:
+			under++
+		case y+height <= zero+1:
+			over++
+		}
+	}
+	if over != 3 || under != 2 {
+		t.Errorf("%d bars stand on the line and %d hang below it, want 3 and 2", over, under)
+	}
+}
+
+// A grid is darker for more, and one can read what is on it.
+func TestGrid(t *testing.T) {
+	c := chart.Chart{Title: "Who came back", Unit: "%", Labels: []string{"1", "2", "3", "4"}, Width: 600,
+		Series: []chart.Series{{Name: "2 Nov", Values: []float64{90, 50, 20, 0}}, {Name: "9 Nov", Values: []float64{30}}}}
+	all := read(t, chart.Grid(c))
+	var shades []string
+	for _, e := range all {
+		if strings.HasPrefix(e.attr["class"], "l") {
+			shades = append(shades, e.attr["class"])
+		}
+	}
+	if want := []string{"l4", "l2", "l1", "l0", "l1"}; !slices.Equal(shades, want) {
+		t.Errorf("the shades are %q, want %q", shades, want)
+	}
+	if titles := texts(all, "title"); !slices.Contains(titles, "2 Nov, 2: 50 %") {
+		t.Errorf("the titles are %q", titles)
+	}
+	if said := texts(all, "text"); !slices.Contains(said, "90") || !slices.Contains(said, "9 Nov") {
+		t.Errorf("to be read is %q", said)
 	}
 }
 

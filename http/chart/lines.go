@@ -43,7 +43,8 @@ func Area(c Chart) []byte {
 	f := begin(c, defaultWidth, defaultHeight)
 	f.heading()
 	ends := f.ends(true)
-	s := f.values(c.bounds(true))
+	_, high := c.bounds(true)
+	s := f.values(0, high)
 	step := (f.right - f.left) / float64(c.points())
 	below := make([]float64, c.points())
 	for n, series := range c.Series {

@@ -144,6 +144,12 @@ func (c Chart) bounds(stacked bool) (low, high float64) {
 	for i := range c.points() {
 		if stacked {
 			high = max(high, c.sum(i))
+			hanging := 0.0
+			for _, s := range c.Series {
+				v, _ := s.value(i)
+				hanging += min(v, 0)
+			}
+			low = min(low, hanging)
 			continue
 		}
 		for _, s := range c.Series {

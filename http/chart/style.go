@@ -40,6 +40,7 @@ const rules = `.chart{font-family:ui-sans-serif,system-ui,sans-serif;font-size:1
 .chart text{fill:$muted;}
 .chart .title{fill:$ink;font-size:15px;font-weight:600}
 .chart .value{fill:$ink;}
+.chart .reversed{fill:$paper;pointer-events:none}
 .chart .grid{stroke:$rule;}
 .chart .zero{stroke:$muted;}
 .chart .bar,.chart .dot{fill:currentColor}

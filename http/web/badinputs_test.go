@@ -26,7 +26,7 @@ func TestBadInputsPages(t *testing.T) {
 		}
 	}
 	site := func(msg map[string]json.RawMessage) (site, string) {
-		d := plain{engine(t)}
+		d := told(t)
 		kept := newArchive(d)
 		m := newWorld().say(t, "org.fedoraproject.dev.exam.thing", msg, noon, "exam")
 		if _, err := kept.Deliver(t.Context(), []fedmsg.Entry{{Message: m, Verified: fedmsg.Unverified}}); err != nil {

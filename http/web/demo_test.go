@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -156,13 +157,38 @@ func (w *world) past(t testing.TB, n int, long time.Duration, now time.Time) []f
 	return all
 }
 
+// A learned describer knows what it said of a message: an archive in memory asks for
+// each message in each search.
+type learned struct {
+	fedmsg.Describer
+	words *sync.Map // of messages
+}
+
+func (l learned) Describe(ctx context.Context, m *fedmsg.Message) fedmsg.Words {
+	if w, ok := l.words.Load(m); ok {
+		return w.(fedmsg.Words)
+	}
+	w := l.Describer.Describe(ctx, m)
+	l.words.Store(m, w)
+	return w
+}
+
+// rules are read once for all tests.
+var rules = sync.OnceValues(func() (*meta.Engine, error) { return meta.New(meta.Config{}, nil) })
+
 func engine(t testing.TB) fedmsg.Describer {
 	t.Helper()
-	e, err := meta.New(meta.Config{}, nil)
+	e, err := rules()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return e
+	return learned{e, new(sync.Map)}
+}
+
+// told is [plain] words with those of the engine where a message has none.
+func told(t testing.TB) fedmsg.Describer {
+	t.Helper()
+	return learned{plain{engine(t)}, new(sync.Map)}
 }
 
 // plain words take what is in the body's field "say"; for tests of what a describer

@@ -17,7 +17,7 @@ import (
 
 func TestFiguresAreFiles(t *testing.T) {
 	s := lively(t, 500)
-	for _, name := range []string{"volume", "weeks", "topics", "users", "packages", "contributors", "calendar"} {
+	for _, name := range []string{"volume", "weeks", "topics", "users", "packages", "services", "contributors", "comings", "cohorts", "tail", "silent", "calendar"} {
 		query := "?days=30"
 		if name == "calendar" {
 			query = "?user=ralph"
@@ -70,7 +70,7 @@ func TestVolumeAddsUp(t *testing.T) {
 
 // A cell that a spreadsheet would take for a formula is none.
 func TestCSVHasNoFormulas(t *testing.T) {
-	d := plain{engine(t)}
+	d := told(t)
 	kept := newArchive(d)
 	m := newWorld().say(t, "org.fedoraproject.prod.exam.a", object{"say": "x", "agent": `=HYPERLINK("http://evil.example","x")`}, noon, "")
 	if _, err := kept.Deliver(t.Context(), []fedmsg.Entry{{Message: m}}); err != nil {
@@ -83,7 +83,7 @@ func TestCSVHasNoFormulas(t *testing.T) {
 
 // The weeks are whole, the first of the archive is left out, and people are new once.
 func TestContributors(t *testing.T) {
-	d := plain{engine(t)}
+	d := told(t)
 	kept := newArchive(d)
 	w := newWorld()
 	monday := time.Date(2026, 11, 2, 8, 0, 0, 0, time.UTC)
@@ -96,15 +96,73 @@ func TestContributors(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	s := newSite(t, kept, d)
+	for name, want := range map[string]string{
+		// a was heard in two of the weeks, b in two, c once; nobody can be gone: four weeks have not passed
+		"comings": "week from,new,gone\n2026-11-02,1,\n2026-11-09,1,\n2026-11-16,0,\n",
+		"cohorts": "new in the week from,people,% after 1,% after 2\n2026-11-02,1,100,0\n2026-11-09,1,0,\n",
+	} {
+		if doc := s.get("/statistics/" + name + ".csv"); doc.body != want {
+			t.Errorf("%s.csv is\n%swant\n%s", name, doc.body, want)
+		}
+	}
 	want := "week from,new,returning,together\n2026-11-02,1,1,2\n2026-11-09,1,2,3\n2026-11-16,0,0,0\n"
-	if doc := newSite(t, kept, d).get("/statistics/contributors.csv"); doc.body != want {
+	if doc := s.get("/statistics/contributors.csv"); doc.body != want {
 		t.Errorf("contributors.csv is\n%swant\n%s", doc.body, want)
+	}
+}
+
+// Who was there long ago, and not in the four weeks since, is gone.
+func TestComings(t *testing.T) {
+	d := told(t)
+	kept := newArchive(d)
+	w := newWorld()
+	monday := time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC) // of the week that is not over
+	for _, did := range []struct {
+		who  string
+		week int
+	}{{"old", 9}, {"a", 8}, {"b", 8}, {"old", 8}, {"b", 7}, {"c", 6}, {"old", 6}, {"b", 1}, {"d", 0}} {
+		m := w.say(t, "org.fedoraproject.prod.exam.a", object{"say": "x", "agent": did.who}, monday.AddDate(0, 0, -7*did.week), "")
+		if _, err := kept.Deliver(t.Context(), []fedmsg.Entry{{Message: m}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := "week from,new,gone\n2026-09-28,2,1\n2026-10-05,0,0\n2026-10-12,1,2\n2026-10-19,0,0\n2026-10-26,0,\n2026-11-02,0,\n2026-11-09,0,\n2026-11-16,0,\n"
+	if doc := newSite(t, kept, d).get("/statistics/comings.csv"); doc.body != want {
+		t.Errorf("comings.csv is\n%swant\n%s", doc.body, want)
+	}
+}
+
+// The tail has every topic, and its title says how long it is.
+func TestTail(t *testing.T) {
+	d := told(t)
+	kept := newArchive(d)
+	w := newWorld()
+	for topic, n := range map[string]int{"often": 6, "again": 2, "once": 1, "too": 1} {
+		for i := range n {
+			m := w.say(t, "org.fedoraproject.prod.exam."+topic, object{"say": "x"}, noon.Add(-time.Duration(i)*time.Hour), "")
+			if _, err := kept.Deliver(t.Context(), []fedmsg.Entry{{Message: m}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	s := newSite(t, kept, d)
+	want := "topic,rank,messages,share in %,with those above in %\nexam.often,1,6,60.0,60.0\nexam.again,2,2,20.0,80.0\n"
+	if doc := s.get("/statistics/tail.csv?days=7"); !strings.HasPrefix(doc.body, want) || !strings.HasSuffix(doc.body, ",4,1,10.0,100.0\n") {
+		t.Errorf("tail.csv is\n%swant it to begin\n%s", doc.body, want)
+	}
+	if doc := s.get("/statistics/tail.svg?days=7"); !strings.Contains(doc.body, "Half of all messages have 1\u00a0topic of 4, last 7 days") {
+		t.Errorf("tail.svg is titled otherwise: %.400s", doc.body)
+	}
+	rows := strings.Split(s.get("/statistics/silent.csv").body, "\n")
+	if len(rows) != 3 || !strings.HasPrefix(rows[1], "exam,0.0,0.0,2026-11-24 12:00,2000,as usual") {
+		t.Errorf("silent.csv is %q", rows)
 	}
 }
 
 // A service that has been quiet for far longer than usual is told first.
 func TestStatus(t *testing.T) {
-	d := plain{engine(t)}
+	d := told(t)
 	kept := newArchive(d)
 	w := newWorld()
 	say := func(service string, n int, every, since time.Duration) {
@@ -145,7 +203,7 @@ func TestTopics(t *testing.T) {
 	if doc := s.get("/topics?category=nope"); doc.status != 404 {
 		t.Errorf("topics of a service that is none = %d", doc.status)
 	}
-	d := plain{engine(t)}
+	d := told(t)
 	kept := newArchive(d)
 	for i := range 70 {
 		m := newWorld().say(t, fmt.Sprintf("org.fedoraproject.prod.exam.t%d", i), object{"i": i}, noon.Add(time.Duration(i)), "")

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/http/web/figure"
+	"github.com/fedora-infra/fedmsg-go/http/web/profile"
 	"github.com/fedora-infra/fedmsg-go/http/web/say"
 	"github.com/fedora-infra/fedmsg-go/query"
 )
@@ -39,10 +41,12 @@ type historyPage struct {
 	AtLeast      bool // there are more than Total
 	Counted      bool
 	ScannedTo    time.Time
-	Histogram    *histogram
+	Histogram    *figure.Histogram
 	Facets       []facet
 	Hints        []hint // if nothing was found
 	Wrong        *problem
+	Show         []choice
+	Live         string // the same, as it happens
 	Examples     []hint
 }
 
@@ -50,6 +54,40 @@ type historyPage struct {
 type chip struct {
 	Text, Without string
 	Not           bool
+}
+
+// chips are the conditions of a line that was read.
+func chips(line string, now time.Time) (list []chip) {
+	found, _ := query.Chips(line, now)
+	for _, c := range found {
+		list = append(list, chip{Text: c.Text, Without: c.Without, Not: c.Not})
+	}
+	return list
+}
+
+// A choice is a profile, to be chosen beside a line.
+type choice struct {
+	profile.Profile
+	Address string
+	Chosen  bool
+}
+
+// choices are the profiles for a page at a path. If they cannot be found there are none.
+func (p *Pages) choices(ctx context.Context, path, line string, now time.Time) []choice {
+	all, err := p.profiles.Profiles(ctx)
+	if err != nil {
+		p.logger.DebugContext(ctx, "no profiles", "err", err)
+		return nil
+	}
+	list, some := make([]choice, len(all)), false
+	for i, to := range all {
+		list[i] = choice{to, path + "?q=" + url.QueryEscape(profile.Switch(line, to, all, now)), to.In(line, now)}
+		some = some || list[i].Chosen
+	}
+	if len(list) > 0 {
+		list[0].Chosen = !some
+	}
+	return list
 }
 
 // A day is the rows of one day.
@@ -113,12 +151,26 @@ func (p *Pages) history(w nethttp.ResponseWriter, r *nethttp.Request) {
 		return
 	}
 	page.fill(p.rows(r.Context(), found.Entries), found, q, now)
+	page.Show = p.choices(r.Context(), "/history", page.Line, now)
+	page.Live = "/?q=" + url.QueryEscape(timeless(page.Line, now))
 	p.countHistory(r.Context(), &page, now)
 	if len(found.Entries) == 0 {
 		page.Hints = p.hints(r.Context(), page, now)
 	}
 	p.show(w, r, nethttp.StatusOK, "history", view{Title: title(page.Line), Tab: "History", Module: "history.js", Line: page.Line, Range: chosenRange(page.Line, now),
 		Feed: feedURL(page.Line), Menu: newMenu(p.base(r), page.Line, page.Exact), Page: page})
+}
+
+// timeless is a line without its times and its order, as what is live has none.
+func timeless(line string, now time.Time) string {
+	found, _ := query.Chips(line, now) // of one that cannot be read there are none
+	var rest []string
+	for _, c := range found {
+		if !say.IsBound(c.Key) && c.Key != "order" {
+			rest = append(rest, c.Text)
+		}
+	}
+	return strings.Join(rest, " ")
 }
 
 func title(line string) string {
@@ -163,6 +215,12 @@ func chosenRange(line string, now time.Time) string {
 // misread answers a search that cannot be understood, and keeps it.
 func (p *Pages) misread(w nethttp.ResponseWriter, r *nethttp.Request, line string, err error) {
 	line = strings.ToValidUTF8(line, "\uFFFD")
+	page := historyPage{Line: line, Wrong: misread(err)}
+	p.show(w, r, nethttp.StatusBadRequest, "history", view{Title: "History", Tab: "History", Module: "history.js", Line: line, Page: page})
+}
+
+// misread says what is wrong with a line.
+func misread(err error) *problem {
 	wrong := problem{What: "This search cannot be read.", Hint: "Search anew from the box above."}
 	if e, ok := errors.AsType[*query.Error](err); ok {
 		wrong = problem{What: sentence(e.Text), Hint: sentence(e.Hint)}
@@ -178,8 +236,7 @@ func (p *Pages) misread(w nethttp.ResponseWriter, r *nethttp.Request, line strin
 	} else if refusal, ok := errors.AsType[*fedmsg.Refusal](err); ok && refusal.Field == "cursor" {
 		wrong = problem{What: "This page of the search is not there: its address was cut, or the search was changed.", Hint: "Begin again with its first page: press enter in the box above."}
 	}
-	page := historyPage{Line: line, Wrong: &wrong}
-	p.show(w, r, nethttp.StatusBadRequest, "history", view{Title: "History", Tab: "History", Module: "history.js", Line: line, Page: page})
+	return &wrong
 }
 
 // sentence makes a sentence of what an error says.
@@ -192,10 +249,7 @@ func sentence(s string) string {
 
 // fill sorts what was found into the page.
 func (page *historyPage) fill(rows []row, found fedmsg.Page, q fedmsg.Query, now time.Time) {
-	chips, _ := query.Chips(page.Line, now) // of a line that was read
-	for _, c := range chips {
-		page.Chips = append(page.Chips, chip{Text: c.Text, Without: c.Without, Not: c.Not})
-	}
+	page.Chips = chips(page.Line, now)
 	for _, r := range rows {
 		if n := len(page.Days); n == 0 || !say.SameDay(page.Days[n-1].Date, r.Time) {
 			page.Days = append(page.Days, day{Date: r.Time.UTC().Truncate(24 * time.Hour)})
@@ -230,7 +284,7 @@ func (p *Pages) countHistory(ctx context.Context, page *historyPage, now time.Ti
 	facets := make([]facet, len(facetFields))
 	var all sync.WaitGroup
 	all.Go(func() {
-		h, err := p.histogram(ctx, q, page.Line, now)
+		h, err := p.maker.Histogram(ctx, q, page.Line)
 		if err != nil {
 			p.logger.DebugContext(ctx, "no histogram", "err", err)
 			return

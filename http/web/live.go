@@ -12,6 +12,7 @@ import (
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/http/web/say"
+	"github.com/fedora-infra/fedmsg-go/query"
 )
 
 const (
@@ -33,7 +34,7 @@ type pulse struct {
 
 func (p *Pages) pulse(ctx context.Context) pulse {
 	now := p.cfg.Now()
-	got, err := p.pulses.get(now, pulseLife, func() (pulse, error) {
+	got, err := p.pulses.Get(now, pulseLife, func() (pulse, error) {
 		end := now.UTC().Truncate(time.Minute)
 		start := end.Add(-pulseMinutes * time.Minute)
 		counts, err := p.cfg.Counter.Count(ctx, fedmsg.Query{Since: start, Until: end}, fedmsg.Grouping{Step: time.Minute})
@@ -78,10 +79,14 @@ func (p *Pages) pulseJSON(w nethttp.ResponseWriter, r *nethttp.Request) {
 
 // livePage is what passes now.
 type livePage struct {
+	Line       string // what is let through; empty for everything
+	Chips      []chip
+	Wrong      *problem // with Line
+	Past       string   // where to look for it instead; empty if it cannot be read
+	Show       []choice
 	Rows       []row
 	Categories []tally
 	Period     string // over which they are counted
-	Category   string // the one that is looked at; empty for all
 	Day        int64  // messages in the last day
 	DayAtLeast bool
 	Services   int    // that spoke in it
@@ -96,17 +101,36 @@ type tally struct {
 }
 
 func (p *Pages) live(w nethttp.ResponseWriter, r *nethttp.Request) {
-	page := livePage{Category: r.URL.Query().Get("category")}
-	pattern := fedmsg.Pattern("*.*.*." + page.Category + ".#")
-	if page.Category != "" && pattern.Validate() != nil {
-		p.fail(w, r, nethttp.StatusNotFound, problem{What: "There is no service of that name.", Hint: "A service's name is one word of letters, digits, - and _."})
+	values, now := r.URL.Query(), p.cfg.Now()
+	if service := values.Get("category"); service != "" { // as these addresses were once
+		if fedmsg.Pattern("*.*.*."+service+".#").Validate() != nil {
+			p.fail(w, r, nethttp.StatusNotFound, problem{What: "There is no service of that name.", Hint: "A service's name is one word of letters, digits, - and _."})
+			return
+		}
+		nethttp.Redirect(w, r, "/?q="+url.QueryEscape(say.FieldTerm(fedmsg.CategoryField, service)), nethttp.StatusSeeOther)
 		return
 	}
-	ctx, now := r.Context(), p.cfg.Now()
-	q := fedmsg.Query{Limit: liveRows}
-	if page.Category != "" {
-		q.Filter = fedmsg.Filter{Op: fedmsg.Has, Test: fedmsg.Test{Field: fedmsg.CategoryField, Value: page.Category}}
+	page := livePage{Line: strings.TrimSpace(strings.ToValidUTF8(values.Get("q"), "\uFFFD"))}
+	v := view{Title: "Live", Tab: "Live", Module: "live.js", Feed: feedURL(page.Line), Listen: listening(p.base(r), page.Line)}
+	if page.Line != "" {
+		v.Title = "Live: " + say.Visible(page.Line)
 	}
+	ctx := r.Context()
+	q, err := query.Parse(page.Line, now)
+	if err == nil && (!q.Since.IsZero() || !q.Until.IsZero() || q.OldestFirst) {
+		page.Wrong = &problem{What: "What is live has no times and one order.", Hint: "Leave out after:, before:, on: and order:, or look into the history."}
+		page.Past = say.Search(page.Line)
+	} else if err != nil {
+		page.Wrong = misread(err)
+	}
+	page.Show = p.choices(ctx, "/", timeless(page.Line, now), now)
+	if page.Wrong != nil {
+		v.Page, v.Feed, v.Listen, v.Module = page, "", nil, ""
+		p.show(w, r, nethttp.StatusBadRequest, "live", v)
+		return
+	}
+	page.Chips = chips(page.Line, now)
+	q.Limit = liveRows
 	found, err := p.cfg.Archive.Search(ctx, q)
 	if err != nil {
 		p.broken(w, r, err)
@@ -115,28 +139,18 @@ func (p *Pages) live(w nethttp.ResponseWriter, r *nethttp.Request) {
 	for _, e := range found.Entries {
 		page.Rows = append(page.Rows, p.row(ctx, e))
 	}
-	if err := p.countLive(ctx, &page, now); err != nil {
+	if err := p.countLive(ctx, &page, q, now); err != nil {
 		p.broken(w, r, err)
 		return
 	}
-	page.Stream = streamURL(page.Category, pattern, found.Entries)
-	title := "Live"
-	if page.Category != "" {
-		title = "Live: " + say.About(page.Category)
-	}
-	line := say.FieldTerm(fedmsg.CategoryField, page.Category)
-	if page.Category == "" {
-		line = ""
-	}
-	if page.Category == "" {
-		pattern = ""
-	}
-	p.show(w, r, nethttp.StatusOK, "live", view{Title: title, Tab: "Live", Module: "live.js", Feed: feedURL(line), Listen: listening(p.base(r), string(pattern)), Page: page})
+	page.Stream = streamURL(page.Line, now)
+	v.Page = page
+	p.show(w, r, nethttp.StatusOK, "live", v)
 }
 
 // countLive counts by service: in the last hour, or longer if nothing was then.
-func (p *Pages) countLive(ctx context.Context, page *livePage, now time.Time) error {
-	day, err := p.cfg.Counter.Count(ctx, fedmsg.Query{Since: now.Add(-24 * time.Hour)}, fedmsg.Grouping{Field: fedmsg.CategoryField, Limit: 500})
+func (p *Pages) countLive(ctx context.Context, page *livePage, q fedmsg.Query, now time.Time) error {
+	day, err := p.cfg.Counter.Count(ctx, fedmsg.Query{Filter: q.Filter, Since: now.Add(-24 * time.Hour)}, fedmsg.Grouping{Field: fedmsg.CategoryField, Limit: 500})
 	if err != nil {
 		return err
 	}
@@ -151,7 +165,7 @@ func (p *Pages) countLive(ctx context.Context, page *livePage, now time.Time) er
 		name string
 		long time.Duration
 	}{{"the last hour", time.Hour}, {"the last day", 24 * time.Hour}, {"the last 30 days", 30 * 24 * time.Hour}} {
-		counts, err := p.cfg.Counter.Count(ctx, fedmsg.Query{Since: now.Add(-period.long)}, fedmsg.Grouping{Field: fedmsg.CategoryField, Limit: 12})
+		counts, err := p.cfg.Counter.Count(ctx, fedmsg.Query{Filter: q.Filter, Since: now.Add(-period.long)}, fedmsg.Grouping{Field: fedmsg.CategoryField, Limit: 12})
 		if err != nil {
 			return err
 		}
@@ -179,20 +193,17 @@ func tallies(counts fedmsg.Counts) []tally {
 	return list
 }
 
+// gap is how long before a page is made its stream begins: what came in while it was
+// made comes with the stream, and what both have is shown once.
+const gap = 15 * time.Second
+
 // streamURL is where the rows after those on the page come from.
-func streamURL(category string, pattern fedmsg.Pattern, shown []fedmsg.Entry) string {
-	values := url.Values{"meta": {"subtitle,agent"}}
-	if category != "" {
-		values.Set("topic", string(pattern))
+func streamURL(line string, now time.Time) string {
+	values := url.Values{"meta": {"subtitle,agent"}, "after": {now.Add(-gap).UTC().Format("2006-01-02T15:04:05Z")}}
+	if line != "" {
+		values.Set("q", line)
 	}
-	var last fedmsg.Seq
-	for _, e := range shown {
-		last = max(last, e.Seq)
-	}
-	if last > 0 {
-		values.Set("after", fmt.Sprint(uint64(last)))
-	}
-	return "/api/v1/events?" + values.Encode()
+	return "/api/v1/stream?" + values.Encode()
 }
 
 // feedURL is a search as a feed.

@@ -59,24 +59,29 @@ func join(a, b string) string {
 	return a + "&" + b
 }
 
-// listening are ways to get the stream.
-func listening(base, topic string) []snippet {
-	events := base + "/api/v1/events"
-	if topic != "" {
-		events += "?topic=" + url.QueryEscape(topic)
-	}
-	pattern := topic
-	if pattern == "" {
-		pattern = "#"
-	}
-	return []snippet{
-		{"Shell", "curl -N '" + events + "'\n\n# or, with the program of this bus:\nfedmsg tail --bus " + base + " --terse '" + pattern + "'"},
-		{"Go", `bus, err := client.Open(ctx, "` + base + `") // github.com/fedora-infra/fedmsg-go/client
+// listening are ways to get the stream of a search line.
+func listening(base, line string) []snippet {
+	stream := base + "/api/v1/stream"
+	shell, code := "\n\n# or, with the program of this bus:\nfedmsg tail --bus "+base+" --terse", `bus, err := client.Open(ctx, "`+base+`") // github.com/fedora-infra/fedmsg-go/client
 for entry, err := range bus.Tail(ctx, client.TailConfig{}) {
 	fmt.Println(entry.Message.Topic, string(entry.Message.Body))
-}`},
+}`
+	if line != "" {
+		stream += "?q=" + url.QueryEscape(line)
+		shell, code = "", `resp, err := http.Get("`+stream+`")
+lines := bufio.NewScanner(resp.Body)
+lines.Buffer(nil, 2<<20)
+for lines.Scan() {
+	if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
+		fmt.Println(data) // {"message": {"topic": …, "msg": {…}}}
+	}
+}`
+	}
+	return []snippet{
+		{"Shell", "curl -N '" + stream + "'" + shell},
+		{"Go", code},
 		{"Python", `import json, urllib.request
-for line in urllib.request.urlopen("` + events + `"):
+for line in urllib.request.urlopen("` + stream + `"):
     if line.startswith(b"data: "):
         message = json.loads(line[6:])["message"]
         print(message["topic"], message["msg"])`},

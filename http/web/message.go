@@ -39,6 +39,7 @@ type messagePage struct {
 	Tags       []tag
 	Groups     []neighbours
 	API        string
+	Walks      []walk
 	Minute     string // a search for what was said around the same time
 }
 
@@ -87,6 +88,8 @@ func (p *Pages) message(w nethttp.ResponseWriter, r *nethttp.Request) {
 	page.Headers = headers(e)
 	page.Tags = tags(e.Message, words)
 	page.Groups = p.neighbours(ctx, e, words)
+	line := strings.TrimSpace(strings.ToValidUTF8(r.URL.Query().Get("q"), "\uFFFD"))
+	page.Walks = p.walks(ctx, e, words.Agent, line)
 	minute := e.Message.Time.Truncate(time.Minute)
 	page.Minute = say.Search(say.Bounds(minute.Add(-time.Minute), minute.Add(2*time.Minute)))
 	base := p.base(r)
@@ -106,7 +109,9 @@ func judge(e fedmsg.Entry) verdict {
 	how, who, _ := strings.Cut(e.Verified, ":")
 	who = say.Visible(who)
 	switch {
-	case how == "x509" || how == "gpg":
+	case how == "gpg-body-only":
+		return verdict{"plain", "body signed", "Its body is signed with the GnuPG key " + who + ". Topic, time and user are not: anybody who had the body could write them."}
+	case how == "x509":
 		return verdict{"good", "signed", "Signed by " + who + ". Signature, certificate and the right to speak on this topic were checked when the bus took it."}
 	case how == "token":
 		return verdict{"good", "known publisher", "Published with the token " + who + ", which the bus checked; the message itself carries no signature."}

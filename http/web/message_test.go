@@ -3,6 +3,9 @@ package web_test
 import (
 	"encoding/json"
 	"fmt"
+	nethttp "net/http"
+	"net/http/httptest"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -14,7 +17,7 @@ import (
 )
 
 func TestMessage(t *testing.T) {
-	d := plain{engine(t)}
+	d := told(t)
 	kept := newArchive(d)
 	w := newWorld()
 	m := w.message(t, noon.Add(-time.Hour), "bodhi")
@@ -51,6 +54,53 @@ func TestMessage(t *testing.T) {
 		if doc := s.get(path); doc.status != 404 || !strings.Contains(doc.text, "no message with this ID") {
 			t.Errorf("GET %.40s = %d %s", path, doc.status, doc.text)
 		}
+	}
+}
+
+// From a message one comes to the ones beside it: in the search one comes from, of all, of
+// the topic, of the agent; at the ends there is nowhere to go; what is of the same
+// millisecond is not left out.
+func TestMessageWalks(t *testing.T) {
+	d := told(t)
+	kept := newArchive(d)
+	w := newWorld()
+	ids := make(map[string]string)
+	for i, said := range []struct{ topic, who string }{{"one", "zoe"}, {"two", "adam"}, {"one", "zoe"}, {"one", "adam"}, {"two", "zoe"}} {
+		at := noon.Add(time.Duration(i/3) * time.Second) // the first three are of one moment
+		m := w.say(t, "org.fedoraproject.prod.exam."+said.topic, object{"say": "x", "agent": said.who}, at, "")
+		ids[m.ID] = fmt.Sprint(i)
+		if _, err := kept.Deliver(t.Context(), []fedmsg.Entry{{Message: m}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	byNumber := make(map[string]string)
+	for id, n := range ids {
+		byNumber[n] = id
+	}
+	s := newSite(t, kept, d)
+	walks := func(n, line string) map[string]string {
+		found := make(map[string]string)
+		doc := s.get("/messages/" + byNumber[n] + line)
+		for _, m := range regexp.MustCompile(`<li>(?:<a href="/messages/([^"?]+)[^"]*" class="newer">|<span class="muted">newest).*?<bdi>([^<]*)</bdi></span> (?:<a href="/messages/([^"?]+)[^"]*" class="older">|<span class="muted">oldest)`).FindAllStringSubmatch(doc.body, -1) {
+			found[m[2]] = ids[m[1]] + "<" + n + "<" + ids[m[3]]
+		}
+		return found
+	}
+	for _, tt := range []struct{ n, line, what, want string }{
+		{"2", "", "of all", "3<2<1"}, {"2", "", "of this topic", "3<2<0"}, {"2", "", "by zoe", "4<2<0"},
+		{"0", "", "of all", "1<0<"}, {"4", "", "of all", "<4<3"}, {"4", "", "of this topic", "<4<1"},
+		{"3", "?q=agent:adam", "in the search agent:adam", "<3<1"}, {"1", "?q=agent:adam", "in the search agent:adam", "3<1<"},
+	} {
+		if got := walks(tt.n, tt.line); got[tt.what] != tt.want {
+			t.Errorf("from message %s%s the ways are %v, want %s for %q", tt.n, tt.line, got, tt.want, tt.what)
+		}
+	}
+	doc := s.get("/messages/" + byNumber["3"] + "?q=agent:adam+%28")
+	if doc.safe(t, "a wrong search"); doc.status != 200 || strings.Contains(doc.text, "in the search") {
+		t.Errorf("with a search that cannot be read = %d %s", doc.status, doc.text)
+	}
+	if rows := s.get("/history?q=agent:adam"); !strings.Contains(rows.body, "/messages/"+byNumber["3"]+"?q=agent%3Aadam") {
+		t.Error("the history does not lead to messages with its search")
 	}
 }
 
@@ -100,7 +150,7 @@ var hostile = []string{
 func TestPagesOfHostileMessages(t *testing.T) {
 	pages := []string{"/", "/history", "/topics", "/statistics", "/status", "/statistics?user="}
 	elements := func(text string) map[string][]string {
-		d := plain{engine(t)}
+		d := told(t)
 		kept := newArchive(d)
 		w := newWorld()
 		var id string
@@ -137,7 +187,7 @@ func TestPagesOfHostileMessages(t *testing.T) {
 
 // A page of a message of the largest size is no larger than one can load.
 func TestPagesAreBounded(t *testing.T) {
-	d := plain{engine(t)}
+	d := told(t)
 	kept := newArchive(d)
 	w := newWorld()
 	long := strings.Repeat("<&\u202e\"", (fedmsg.MaxMessageSize-1000)/16)
@@ -150,7 +200,14 @@ func TestPagesAreBounded(t *testing.T) {
 		t.Errorf("a message of %d bytes has a page of %d, %d", len(m.Bytes()), len(doc.body), doc.status)
 	}
 	s = lively(t, 400)
-	for _, path := range []string{"/", "/history", "/history?q=user:ralph", "/topics", "/status"} {
+	for _, path := range []string{"/", "/history", "/history?q=user:ralph", "/topics", "/status", "/statistics"} {
+		const wire = 30 << 10 // without the assets, which are kept
+		r := httptest.NewRequestWithContext(t.Context(), nethttp.MethodGet, path, nil)
+		r.Header.Set("Accept-Encoding", "gzip, zstd")
+		w := httptest.NewRecorder()
+		if s.mux.ServeHTTP(w, r); w.Header().Get("Content-Encoding") != "zstd" || w.Body.Len() > wire {
+			t.Errorf("%s comes as %d bytes, %v; at most %d are meant", path, w.Body.Len(), w.Header(), wire)
+		}
 		doc := s.get(path)
 		size := len(doc.body)
 		for _, href := range doc.hrefs {
@@ -158,7 +215,7 @@ func TestPagesAreBounded(t *testing.T) {
 				size += len(s.get(href).body)
 			}
 		}
-		if size > 120<<10 || len(doc.body) > 64<<10 {
+		if size > 160<<10 || len(doc.body) > 110<<10 {
 			t.Errorf("%s has %d bytes, %d of them the page", path, size, len(doc.body))
 		}
 		t.Logf("%s: %d bytes, %d of them the page", path, size, len(doc.body))

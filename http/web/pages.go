@@ -16,12 +16,13 @@ import (
 	"net/url"
 	"path"
 	"strings"
-	"sync"
 	"time"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/http"
 	"github.com/fedora-infra/fedmsg-go/http/chart"
 	"github.com/fedora-infra/fedmsg-go/http/web/figure"
+	"github.com/fedora-infra/fedmsg-go/http/web/profile"
 )
 
 //go:embed assets templates
@@ -53,9 +54,9 @@ type Pages struct {
 	templates map[string]*template.Template
 	assets    string // the path under which they are
 	style     []byte
-	pulses    kept[pulse]
-	services  kept[[]service]
+	pulses    figure.Kept[pulse]
 	maker     *figure.Maker
+	profiles  *profile.Maker
 }
 
 // New makes the pages. The error is of a Config in which something is missing.
@@ -76,7 +77,8 @@ func New(cfg Config, logger *slog.Logger) (*Pages, error) {
 	}
 	cfg.Name = cmp.Or(cfg.Name, "Message bus")
 	p := &Pages{cfg: cfg, logger: logger, templates: make(map[string]*template.Template),
-		maker: &figure.Maker{Counter: cfg.Counter, Now: cfg.Now}}
+		maker:    &figure.Maker{Archive: cfg.Archive, Counter: cfg.Counter, Now: cfg.Now},
+		profiles: &profile.Maker{Counter: cfg.Counter, Now: cfg.Now}}
 	style, err := files.ReadFile("assets/style.css")
 	if err != nil {
 		return nil, fmt.Errorf("web: %w", err)
@@ -118,14 +120,12 @@ func (p *Pages) Front() nethttp.Handler { return nethttp.HandlerFunc(p.live) }
 
 // Routes adds all pages but the front page, which is [Pages.Front].
 func (p *Pages) Routes(mux *nethttp.ServeMux) {
-	mux.HandleFunc("GET /history", p.history)
-	mux.HandleFunc("GET /messages/{id}", p.message)
-	mux.HandleFunc("GET /statistics", p.statistics)
-	mux.HandleFunc("GET /statistics/{chart}", p.chart)
-	mux.HandleFunc("GET /topics", p.topics)
-	mux.HandleFunc("GET /status", p.status)
-	mux.HandleFunc("GET /pulse", p.pulseJSON)
-	mux.HandleFunc("GET "+p.assets+"{file}", p.asset)
+	for pattern, answer := range map[string]nethttp.HandlerFunc{
+		"/history": p.history, "/messages/{id}": p.message, "/statistics": p.statistics, "/statistics/{chart}": p.chart, "/topics": p.topics,
+		"/status": p.status, "/pulse": p.pulseJSON, p.assets + "{file}": p.asset,
+	} {
+		mux.HandleFunc("GET "+pattern, http.Packed(answer))
+	}
 	mux.HandleFunc("GET /favicon.ico", func(w nethttp.ResponseWriter, r *nethttp.Request) {
 		nethttp.Redirect(w, r, p.assets+"icon.svg", nethttp.StatusFound)
 	})
@@ -220,25 +220,4 @@ func (p *Pages) broken(w nethttp.ResponseWriter, r *nethttp.Request, err error) 
 	w.Header().Set("Retry-After", "5")
 	p.fail(w, r, nethttp.StatusServiceUnavailable, problem{What: "The archive does not answer right now.",
 		Hint: "The bus goes on without it. Try again in a moment; the status page says more."})
-}
-
-// kept is a value that is made anew when it is old.
-type kept[T any] struct {
-	mu    sync.Mutex
-	value T
-	till  time.Time
-}
-
-// get returns the value, or makes it. A failed one is not kept.
-func (k *kept[T]) get(now time.Time, life time.Duration, make func() (T, error)) (T, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if now.Before(k.till) {
-		return k.value, nil
-	}
-	v, err := make()
-	if err == nil {
-		k.value, k.till = v, now.Add(life)
-	}
-	return v, err
 }

@@ -31,7 +31,6 @@ type statisticsPage struct {
 	figure.Subject
 	Figures []shown
 	Periods []period
-	Quiet   []service
 	Total   int64 // messages in the period
 	Failed  bool  // some figure could not be made
 }
@@ -48,6 +47,15 @@ type shown struct {
 	figure.Figure
 	Query string // the parameters of its address, after the ?
 }
+
+// shorts are what figures are called where there is little room.
+var shorts = map[string]string{
+	"volume": "messages over time", "weeks": "this week and the last", "contributors": "active people", "comings": "who came, who went", "cohorts": "who comes back",
+	"services": "services", "users": "people", "packages": "packages", "topics": "topics", "tail": "the long tail", "silent": "silent services", "calendar": "day by day",
+}
+
+// Short is what the figure is called where there is little room.
+func (f shown) Short() string { return shorts[f.Name] }
 
 // Picture is the chart for a page.
 func (f shown) Picture() template.HTML { return template.HTML(f.SVG(wideChart, true)) }
@@ -113,9 +121,9 @@ func (p *Pages) statistics(w nethttp.ResponseWriter, r *nethttp.Request) {
 		}
 		page.Periods = append(page.Periods, period{days, strings.TrimPrefix(other.Period(), "last "), to, days == s.Days})
 	}
-	names := []string{"volume", "contributors", "weeks", "users", "packages", "topics"}
+	names := []string{"volume", "weeks", "contributors", "comings", "cohorts", "services", "users", "packages", "topics", "tail", "silent"}
 	if s.Line() != "" {
-		names = []string{"calendar", "volume", "weeks", "users", "packages", "topics"}
+		names = []string{"calendar", "volume", "weeks", "services", "users", "packages", "topics"}
 	}
 	page.Figures = p.figures(r.Context(), names, s, &page.Failed)
 	for _, f := range page.Figures {

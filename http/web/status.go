@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/http/web/figure"
 	"github.com/fedora-infra/fedmsg-go/http/web/say"
 )
 
@@ -54,29 +54,10 @@ const (
 	Bad  State = "bad"  // now
 )
 
-// A service is one whose messages pass here.
-type service struct {
-	Name   string
-	N      int64 // in the time that its rhythm is taken from
-	Last   time.Time
-	Rhythm time.Duration // between two messages, on average; 0 if it is not known
-	State  State
-	Word   string
-}
-
-const (
-	// rhythmDays is what the usual rhythm of a service is taken from.
-	rhythmDays = 28
-	// quietTimes as long as usual, and quietLeast, is quiet.
-	quietTimes   = 20
-	quietLeast   = 15 * time.Minute
-	servicesLife = 10 * time.Second
-)
-
 // statusPage is how the bus is.
 type statusPage struct {
 	Parts    []Part
-	Services []service
+	Services []figure.Service
 	Topology template.HTML
 	Worst    State
 	Headline string
@@ -92,7 +73,7 @@ func (p *Pages) status(w nethttp.ResponseWriter, r *nethttp.Request) {
 		page.Parts = p.cfg.Status(ctx)
 	}
 	var err error
-	if page.Services, err = p.rhythms(ctx); err != nil {
+	if page.Services, err = p.maker.Services(ctx); err != nil {
 		p.logger.WarnContext(ctx, "no services", "err", err)
 		page.Failed, page.Worst = true, Warn
 	}
@@ -102,7 +83,7 @@ func (p *Pages) status(w nethttp.ResponseWriter, r *nethttp.Request) {
 	}
 	page.Headline = headline(page)
 	for _, s := range page.Services {
-		if s.State != Good {
+		if s.Quiet {
 			page.Quiet++
 		}
 	}
@@ -133,56 +114,6 @@ func headline(page statusPage) string {
 		return "The bus is well"
 	}
 	return "Services on this bus"
-}
-
-// rhythms tells when each service was last heard, those that are quiet first.
-func (p *Pages) rhythms(ctx context.Context) ([]service, error) {
-	now := p.cfg.Now()
-	return p.services.get(now, servicesLife, func() ([]service, error) {
-		terms, err := p.cfg.Counter.Terms(ctx, fedmsg.CategoryField, "", 1000)
-		if err != nil {
-			return nil, err
-		}
-		since := now.AddDate(0, 0, -rhythmDays)
-		counts, err := p.cfg.Counter.Count(ctx, fedmsg.Query{Since: since}, fedmsg.Grouping{Field: fedmsg.CategoryField, Limit: 1000})
-		if err != nil {
-			return nil, err
-		}
-		recent := make(map[string]int64)
-		for _, c := range counts.Rows {
-			recent[c.Value] = c.N
-		}
-		var list []service
-		for _, t := range terms {
-			if t.Name != "" {
-				list = append(list, judgeService(t, recent[t.Name], since, now))
-			}
-		}
-		slices.SortStableFunc(list, func(a, b service) int {
-			return cmp.Or(cmp.Compare(urgency[a.State], urgency[b.State]), cmp.Compare(b.N, a.N))
-		})
-		return list, nil
-	})
-}
-
-// judgeService compares how long a service has been quiet with what is usual.
-func judgeService(t fedmsg.Term, n int64, since, now time.Time) service {
-	s := service{Name: t.Name, N: n, Last: t.Last, State: Good, Word: "as usual"}
-	if t.First.After(since) {
-		since = t.First
-	}
-	// From the first of them to the last there are n-1 pauses.
-	if span := t.Last.Sub(since); n > 1 && span > 0 {
-		s.Rhythm = span / time.Duration(n-1)
-	}
-	quiet := now.Sub(t.Last)
-	switch {
-	case n < 5:
-		s.Word = "speaks seldom"
-	case quiet > quietLeast && quiet > quietTimes*s.Rhythm:
-		s.State, s.Word = Warn, "quiet"
-	}
-	return s
 }
 
 // Places in the drawing of the bus, in its own units.

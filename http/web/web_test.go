@@ -17,6 +17,7 @@ import (
 	"time"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/http"
 	"github.com/fedora-infra/fedmsg-go/http/web"
 	"github.com/fedora-infra/fedmsg-go/query"
 )
@@ -40,13 +41,13 @@ func newSite(t testing.TB, kept archive, d fedmsg.Describer) site {
 	}
 	s := site{t, nethttp.NewServeMux(), kept}
 	pages.Routes(s.mux)
-	s.mux.Handle("GET /{$}", pages.Front())
+	s.mux.Handle("GET /{$}", http.Packed(pages.Front().ServeHTTP))
 	return s
 }
 
 // lively is a site with a month of history.
 func lively(t testing.TB, n int) site {
-	d := plain{engine(t)}
+	d := told(t)
 	kept := newArchive(d)
 	fill(t, kept, newWorld(), n, 30*24*time.Hour, noon)
 	return newSite(t, kept, d)
@@ -135,7 +136,7 @@ func (doc document) safe(t testing.TB, path string) {
 }
 
 var everyPage = []string{
-	"/", "/?category=bodhi", "/history", "/history?q=user:ralph", "/history?q=%22no+such+words%22", "/history?q=(", "/history?nope=1",
+	"/", "/?q=category:bodhi", "/?q=(", "/?q=after:1d", "/history", "/history?q=user:ralph", "/history?q=%22no+such+words%22", "/history?q=(", "/history?nope=1",
 	"/statistics", "/statistics?days=7", "/statistics?user=ralph", "/statistics?package=kernel&days=365", "/topics", "/topics?category=bodhi", "/status", "/messages/nope",
 }
 
@@ -144,7 +145,7 @@ func TestPages(t *testing.T) {
 	for _, path := range everyPage {
 		doc := s.get(path)
 		doc.safe(t, path)
-		if doc.status != 200 && !strings.Contains(path, "(") && !strings.Contains(path, "nope") {
+		if doc.status != 200 && !strings.Contains(path, "(") && !strings.Contains(path, "nope") && path != "/?q=after:1d" {
 			t.Errorf("GET %s = %d", path, doc.status)
 		}
 		for _, want := range []string{"Exam bus", "Live", "History", "Statistics", "Topics", "Status"} {
@@ -188,17 +189,27 @@ func TestLive(t *testing.T) {
 	if n := strings.Count(doc.body, `class="row"`); n != 30 {
 		t.Errorf("the front page has %d rows, want 30", n)
 	}
-	for _, want := range []string{"What the project is doing, as it happens", "builds", "Listen yourself", "/api/v1/events?meta=subtitle%2Cagent", "curl -N"} {
+	for _, want := range []string{"What the project is doing, as it happens", "builds", "Listen yourself", "/api/v1/stream?after=2026-11-24T11%3A59%3A45Z&amp;meta=subtitle%2Cagent", "curl -N"} {
 		if !strings.Contains(doc.body, want) {
 			t.Errorf("the front page does not have %q", want)
 		}
 	}
-	one := s.get("/?category=bodhi")
+	one := s.get("/?q=category:bodhi+-user:nobody")
 	if n := strings.Count(one.body, `class="cat c2"`); strings.Count(one.body, `class="row"`) != n || n == 0 {
 		t.Errorf("of one service there are %d rows, %d of them of bodhi", strings.Count(one.body, `class="row"`), n)
 	}
-	if !strings.Contains(one.body, "topic=%2A.%2A.%2A.bodhi.%23") {
+	if !strings.Contains(one.body, "&amp;q=category%3Abodhi&#43;-user%3Anobody") {
 		t.Error("the stream is not of the service alone")
+	}
+	for path, want := range map[string]string{ // what cannot be live is kept, and told what is wrong with it
+		"/?q=user:ralph+after:1d": "What is live has no times", "/?q=user:ralph+order:oldest": "What is live has no times", "/?q=user:ralph+(": "This parenthesis is never closed", "/?q=usr:a": "Did you mean user",
+	} {
+		if doc := s.get(path); doc.status != 400 || !strings.Contains(doc.text, want) || strings.Contains(doc.body, "data-stream") || !strings.Contains(doc.body, `id="filter" value="us`) {
+			t.Errorf("GET %s = %d %s, want %q", path, doc.status, doc.text, want)
+		}
+	}
+	if doc := s.get("/?category=bodhi"); doc.status != 303 || doc.header.Get("Location") != "/?q=category%3Abodhi" {
+		t.Errorf("a service's old address = %d %s", doc.status, doc.header.Get("Location"))
 	}
 	if doc := s.get("/?category=a%20b"); doc.status != 404 {
 		t.Errorf("a service that cannot be = %d, want 404", doc.status)
@@ -304,7 +315,7 @@ func TestHistorySays(t *testing.T) {
 
 // One who does the same many times is folded.
 func TestHistoryFolds(t *testing.T) {
-	d := plain{engine(t)}
+	d := told(t)
 	kept := newArchive(d)
 	w := newWorld()
 	var all []fedmsg.Entry
@@ -358,7 +369,7 @@ func (broken) Terms(context.Context, fedmsg.Field, string, int) ([]fedmsg.Term, 
 
 func TestPagesOfATiredArchive(t *testing.T) {
 	s := lively(t, 100)
-	d := plain{engine(t)}
+	d := told(t)
 	doc := newSite(t, tired{s.kept}, d).get("/history?q=user:ralph")
 	if !strings.Contains(doc.text, "Searched back to Sunday, 22 November 2026") || !strings.Contains(doc.body, `rel="next">Go on`) {
 		t.Errorf("what is partial is not said: %s", doc.text)

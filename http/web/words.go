@@ -78,7 +78,7 @@ func whole(n any) int64 {
 func (p *Pages) functions() template.FuncMap {
 	return template.FuncMap{
 		"visible": say.Visible, "count": func(n any) string { return say.Count(whole(n)) },
-		"plural": func(n any, one, many string) string { return say.Plural(whole(n), one, many) }, "hue": say.Hue, "about": say.About, "search": say.Search, "tail": say.Tail,
+		"plural": func(n any, one, many string) string { return say.Plural(whole(n), one, many) }, "hue": say.Hue, "about": say.About, "search": say.Search, "tail": say.Tail, "messageURL": messageURL,
 		"clock": func(t time.Time) template.HTML { return timeTag(t, "clock", t.UTC().Format("15:04:05")) },
 		"ago":   func(t, now time.Time) template.HTML { return timeTag(t, "ago", say.Ago(t, now)) },
 		"exact": func(t time.Time) template.HTML {

@@ -1,5 +1,6 @@
 // The histogram shows the number under the pointer; dragging over it chooses a time.
 import { line } from "./page.js";
+import "./saved.js";
 
 const figure = document.getElementById("histogram");
 if (figure) {

@@ -1,6 +1,7 @@
 // Live messages: they appear at the top while the reader is there, and wait above
 // otherwise.
 import { number, typing } from "./page.js";
+import "./saved.js";
 
 const feed = document.getElementById("feed");
 const fresh = document.getElementById("fresh");
@@ -47,7 +48,8 @@ function row(entry) {
   const li = element("li", { class: "row new", id: "m-" + m.msg_id });
   li.append(element("time", { datetime: when.toISOString(), class: "clock", title: when.toISOString().slice(0, 19).replace("T", " ") + " UTC" },
     [when.getUTCHours(), when.getUTCMinutes(), when.getUTCSeconds()].map(two).join(":")), " ");
-  const say = element("a", { class: "say", href: "/messages/" + encodeURIComponent(m.msg_id) });
+  const from = feed.dataset.line ? "?q=" + encodeURIComponent(feed.dataset.line) : ""; // to go on from there in what is shown here
+  const say = element("a", { class: "say", href: "/messages/" + encodeURIComponent(m.msg_id) + from });
   say.append(element("bdi", {}, visible((entry.meta && entry.meta.subtitle) || m.topic)));
   li.append(say, " ");
   const [about, hue] = glosses[service] || [service, "c11"];
@@ -83,6 +85,7 @@ function release() {
 }
 
 function arrive(entry) {
+  if (document.getElementById("m-" + entry.message.msg_id)) return; // it was here when the page was made
   const now = Date.now();
   arrived.push(now);
   count(entry.message.topic.split(".")[3] || "");
@@ -90,7 +93,7 @@ function arrive(entry) {
   const every = Math.max(1, Math.ceil(recent / aSecond));
   sampled.textContent = every > 1 ? `showing 1 in ${every}` : "";
   unspoken++;
-  if (nth++ % every || document.getElementById("m-" + entry.message.msg_id)) return;
+  if (nth++ % every) return;
   waiting.push(row(entry));
   if (waiting.length > waitingRows) waiting.shift();
 }
@@ -103,9 +106,14 @@ setInterval(() => {
   fresh.textContent = `${number(waiting.length)}${waiting.length >= waitingRows ? " and more" : ""} new`;
 }, 400);
 
+// How many come, as soon as that can be told: of the last minute, or of less if it is
+// not yet one.
 setInterval(() => {
-  arrived = arrived.filter((t) => t > Date.now() - 60000);
-  if (open && !paused && Date.now() - begun > 60000) state.textContent = `${number(arrived.length)} in the last minute`;
+  const now = Date.now();
+  arrived = arrived.filter((t) => t > now - 60000);
+  const long = Math.min(now - begun, 60000);
+  if (!open || paused || long < 15000) return;
+  state.textContent = `connected, ${number(Math.round(arrived.length * 60000 / long))} a minute`;
 }, 1000);
 
 setInterval(() => {
@@ -134,30 +142,46 @@ document.addEventListener("keydown", (e) => {
   toggle();
 });
 
-// The stream. A browser comes back by itself, with the place where it was cut.
+// The stream. A browser comes back by itself, with the ID of the last event, so that
+// nothing is missing; but not if it was answered with an error: then we do.
 let open = false;
 let begun = 0;
-const stream = new EventSource(feed.dataset.stream);
-stream.addEventListener("open", () => {
-  open = true;
-  begun = Date.now();
-  arrived = [];
-  pulse.classList.remove("cut");
-  state.textContent = "connected: new messages come by themselves";
-});
-stream.addEventListener("error", () => {
-  open = false;
-  pulse.classList.add("cut");
-  state.textContent = stream.readyState === EventSource.CLOSED ? "cut off: load the page again" : "reconnecting";
-});
-stream.addEventListener("message", (e) => {
-  try {
-    arrive(JSON.parse(e.data));
-  } catch { /* not one of ours */ }
-});
-stream.addEventListener("gap", () => {
-  const li = element("li", { class: "row" });
-  li.append(element("time", {}), element("a", { class: "say", href: "/history" }, "Some messages are missing here: they are in the history."));
-  waiting.push(li);
-});
+let last = "";
+let stream = null;
+let wait = 1000;
+
+function connect() {
+  const to = new URL(feed.dataset.stream, location.href);
+  if (last) to.searchParams.set("after", last);
+  stream = new EventSource(to);
+  stream.addEventListener("open", () => {
+    open = true;
+    wait = 1000;
+    begun = Date.now();
+    arrived = [];
+    pulse.classList.remove("cut");
+    if (!paused) state.textContent = "connected: new messages come by themselves";
+  });
+  stream.addEventListener("error", () => {
+    open = false;
+    pulse.classList.add("cut");
+    state.textContent = "reconnecting";
+    if (stream.readyState !== EventSource.CLOSED) return;
+    setTimeout(connect, wait * (0.5 + Math.random()));
+    wait = Math.min(wait * 2, 60000);
+  });
+  stream.addEventListener("message", (e) => {
+    last = e.lastEventId || last;
+    try {
+      arrive(JSON.parse(e.data));
+    } catch { /* not one of ours */ }
+  });
+  stream.addEventListener("gap", () => {
+    const li = element("li", { class: "row" });
+    li.append(element("time", {}), element("a", { class: "say", href: "/history" }, "Some messages are missing here: they are in the history."));
+    waiting.push(li);
+  });
+}
+connect();
 addEventListener("pagehide", () => stream.close());
+addEventListener("pageshow", (e) => { if (e.persisted) connect(); });

@@ -84,13 +84,14 @@ document.addEventListener("click", (e) => {
 
 // Values of a body show what can be done with them when they have the focus.
 export function goTo(term, without) {
-  let q = location.pathname === "/history" ? line() : "";
+  const here = ["/", "/history"].includes(location.pathname) ? location.pathname : "/history";
+  let q = here === location.pathname ? line() : "";
   const other = without ? term : "-" + term;
   const made = without ? (term.startsWith("-") ? term.slice(1) : "-" + term) : term;
   const parts = q ? [q] : [];
   if (q.split(" ").includes(made)) return;
   if (q.split(" ").includes(other)) parts[0] = q.split(" ").filter((p) => p !== other).join(" ");
-  location.href = "/history?q=" + encodeURIComponent([...parts, made].join(" ").trim());
+  location.href = here + "?q=" + encodeURIComponent([...parts, made].join(" ").trim());
 }
 for (const leaf of document.querySelectorAll(".leaf[data-path]")) {
   const show = () => {
@@ -121,12 +122,20 @@ function step(by) {
   next.focus();
   next.closest(".row").scrollIntoView({ block: "nearest" });
 }
+// On the page of a message: along the first of its ways, which is that of the search that
+// one came from.
+function turn(to) {
+  const walk = document.querySelector(".walks li");
+  if (!walk) return false;
+  walk.querySelector("a." + to)?.click();
+  return true;
+}
 document.addEventListener("keydown", (e) => {
   if (e.ctrlKey || e.metaKey || e.altKey || typing(e) || help.open) return;
   switch (e.key) {
     case "/": document.getElementById("q").focus(); document.getElementById("q").select(); break;
-    case "j": step(1); break;
-    case "k": step(-1); break;
+    case "j": turn("older") || step(1); break;
+    case "k": turn("newer") || step(-1); break;
     case "?": help.showModal(); break;
     case "f":
     case "x": {

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
@@ -31,7 +30,6 @@ type Figure struct {
 	Rows [][]string
 	// Links are searches, one for each row; empty for none.
 	Links []string
-	Query string // the parameters of its address, after the ?
 	// Untitled leaves the title out of the picture.
 	Untitled bool
 }
@@ -48,12 +46,12 @@ func (f Figure) SVG(width int, embedded bool) []byte {
 
 // A Maker makes figures of what a counter counts.
 type Maker struct {
+	Archive fedmsg.Archive
 	Counter fedmsg.Counter
 	Now     func() time.Time
 
-	mu     sync.Mutex
-	weekly []activeWeek
-	till   time.Time // when they are counted anew
+	services Kept[[]Service]
+	people   Kept[*attendance]
 }
 
 // A Subject is whose statistics are asked for, and over how many days.
@@ -118,6 +116,8 @@ func (m *Maker) Make(ctx context.Context, name string, s Subject, narrow bool) (
 		return m.volume(ctx, s)
 	case "weeks":
 		return m.weeks(ctx, s)
+	case "services":
+		return m.top(ctx, s, name, "Services", fedmsg.CategoryField)
 	case "topics":
 		return m.top(ctx, s, name, "Topics", fedmsg.TopicField)
 	case "users":
@@ -126,6 +126,14 @@ func (m *Maker) Make(ctx context.Context, name string, s Subject, narrow bool) (
 		return m.top(ctx, s, name, "Packages", fedmsg.PackageField)
 	case "contributors":
 		return m.contributors(ctx)
+	case "comings":
+		return m.comings(ctx)
+	case "cohorts":
+		return m.cohorts(ctx, narrow)
+	case "tail":
+		return m.tail(ctx, s)
+	case "silent":
+		return m.silent(ctx)
 	case "calendar":
 		if s.Line() != "" {
 			return m.calendar(ctx, s, narrow)
@@ -169,6 +177,15 @@ func (m *Maker) volume(ctx context.Context, s Subject) (Figure, error) {
 	slices.SortStableFunc(f.Chart.Series, func(a, b chart.Series) int { // the others last, uppermost
 		return cmp.Or(cmp.Compare(btoi(a.Hue == say.Hue("")), btoi(b.Hue == say.Hue(""))), cmp.Compare(sum(b.Values), sum(a.Values)))
 	})
+	names := make([]string, len(f.Chart.Series))
+	for i, series := range f.Chart.Series {
+		names[i] = series.Name
+	}
+	for i, hue := range say.Hues(names) {
+		if f.Chart.Series[i].Hue != say.Hue("") {
+			f.Chart.Series[i].Hue = hue
+		}
+	}
 	f.Head = []string{"from"}
 	for _, series := range f.Chart.Series {
 		f.Head = append(f.Head, series.Name)
@@ -270,94 +287,6 @@ func (m *Maker) top(ctx context.Context, s Subject, name, what string, field fed
 	}
 	f.Chart.Links = f.Links
 	return f, nil
-}
-
-// An activeWeek is how many did something in a week that is over.
-type activeWeek struct {
-	Start     time.Time
-	New, Back int64 // for the first time; again
-}
-
-const (
-	// activeWeeks is how many weeks are looked at.
-	activeWeeks = 16
-	// activeLife is how long their counts are kept.
-	activeLife = 10 * time.Minute
-	// everybody is more than there are.
-	everybody = 1 << 20
-)
-
-// contributors is how many different people did something in each week.
-func (m *Maker) contributors(ctx context.Context) (Figure, error) {
-	now := m.Now().UTC()
-	weeks, err := m.active(ctx, now)
-	if err != nil {
-		return Figure{}, err
-	}
-	f := Figure{Name: "contributors", Title: "Active contributors a week", draw: chart.Stacked, Head: []string{"week from", "new", "returning", "together"},
-		Note:  "Everybody who did something that a service told of, bots too. Weeks begin on Monday; only whole ones that are over. New is who was not heard of before in this archive.",
-		Chart: chart.Chart{Unit: "people", Height: 260, Series: []chart.Series{{Name: "returning", Hue: 1}, {Name: "new", Hue: 2}}}}
-	for _, w := range weeks {
-		f.Chart.Labels = append(f.Chart.Labels, w.Start.Format("2 Jan"))
-		f.Chart.Series[0].Values = append(f.Chart.Series[0].Values, float64(w.Back))
-		f.Chart.Series[1].Values = append(f.Chart.Series[1].Values, float64(w.New))
-		f.Rows = append(f.Rows, []string{w.Start.Format(time.DateOnly), strconv.FormatInt(w.New, 10), strconv.FormatInt(w.Back, 10), strconv.FormatInt(w.New+w.Back, 10)})
-		f.Links = append(f.Links, say.Search(say.Bounds(w.Start, w.Start.AddDate(0, 0, 7))))
-	}
-	f.Chart.Links = f.Links
-	return f, nil
-}
-
-// active counts, or remembers.
-func (m *Maker) active(ctx context.Context, now time.Time) ([]activeWeek, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if now.Before(m.till) {
-		return m.weekly, nil
-	}
-	weeks, err := m.countActive(ctx, now)
-	if err == nil {
-		m.weekly, m.till = weeks, now.Add(activeLife)
-	}
-	return weeks, err
-}
-
-func (m *Maker) countActive(ctx context.Context, now time.Time) ([]activeWeek, error) {
-	known, err := m.Counter.Terms(ctx, fedmsg.AgentField, "", everybody)
-	if err != nil {
-		return nil, err
-	}
-	first, begin := make(map[string]time.Time, len(known)), now
-	for _, term := range known {
-		first[term.Name] = term.First
-		if term.First.Before(begin) {
-			begin = term.First
-		}
-	}
-	monday := now.Truncate(24*time.Hour).AddDate(0, 0, -(int(now.Weekday())+6)%7)
-	var weeks []activeWeek
-	for i := activeWeeks; i > 0; i-- {
-		w := activeWeek{Start: monday.AddDate(0, 0, -7*i)}
-		if w.Start.Before(begin) {
-			continue // all of them would be new
-		}
-		counts, err := m.Counter.Count(ctx, fedmsg.Query{Since: w.Start, Until: w.Start.AddDate(0, 0, 7)}, fedmsg.Grouping{Field: fedmsg.AgentField, Limit: everybody})
-		if err != nil {
-			return nil, err
-		}
-		for _, c := range counts.Rows {
-			if c.Value == "" {
-				continue
-			}
-			if first[c.Value].Before(w.Start) {
-				w.Back++
-			} else {
-				w.New++
-			}
-		}
-		weeks = append(weeks, w)
-	}
-	return weeks, nil
 }
 
 // calendar is the days of a year, of one user or package.

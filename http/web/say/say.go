@@ -50,10 +50,10 @@ var glosses = map[string]struct {
 	"anitya": {"new upstream releases", 9}, "discourse": {"discussions", 10}, "ci": {"package tests", 12}, "wiki": {"wiki edits", 4},
 	"planet": {"blog posts", 10}, "meetbot": {"meetings", 12}, "mailman": {"mailing lists", 10}, "bugzilla": {"bugs", 2},
 	"koschei": {"rebuilds of dependants", 6}, "hotness": {"bugs for new releases", 9}, "resultsdb": {"test results", 12},
-	"waiverdb": {"waived tests", 5}, "greenwave": {"gating decisions", 8}, "mdapi": {"repository metadata", 8}, "fas": {"accounts", 7},
+	"waiverdb": {"waived tests", 5}, "greenwave": {"gating decisions", 10}, "mdapi": {"repository metadata", 8}, "fas": {"accounts", 7},
 	"github": {"GitHub", 3}, "gitlab": {"GitLab", 3}, "forgejo": {"forge", 3}, "mbs": {"modules", 6}, "odcs": {"on-demand composes", 8},
 	"infragit": {"infrastructure commits", 3}, "ansible": {"deployments", 9}, "nagios": {"monitoring", 5}, "kerneltest": {"kernel tests", 12},
-	"coreos": {"CoreOS", 8}, "fmn": {"notifications", 7}, "logger": {"notes of admins", 9}, "mirrormanager": {"mirrors", 8},
+	"coreos": {"CoreOS", 8}, "fmn": {"notifications", 7}, "logger": {"notes of admins", 9}, "mirrormanager": {"mirrors", 12},
 	"fedocal": {"calendar", 7}, "elections": {"elections", 7}, "zanata": {"translations", 4}, "askbot": {"questions", 10},
 }
 
@@ -81,6 +81,25 @@ func Hue(service string) int {
 		return n
 	}
 	return 12
+}
+
+// Hues are the colours of services that stand in one picture: each that of [Hue],
+// unless one before it has that; then the next free one.
+func Hues(services []string) []int {
+	hues, taken := make([]int, len(services)), make(map[int]bool)
+	for i, service := range services {
+		hue := Hue(service)
+		for range 12 {
+			if service == "" || !taken[hue] {
+				break
+			}
+			if hue = hue%12 + 1; hue == Hue("") {
+				hue++
+			}
+		}
+		hues[i], taken[hue] = hue, true
+	}
+	return hues
 }
 
 // Visible shows characters as escapes that would not be seen, or would turn what

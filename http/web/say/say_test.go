@@ -70,3 +70,18 @@ func TestWords(t *testing.T) {
 		}
 	}
 }
+
+// No two services of one picture look alike, and the first ones look as everywhere.
+func TestHues(t *testing.T) {
+	got := say.Hues([]string{"pungi", "odcs", "coreos", "git", "github", ""})
+	seen := make(map[int]bool)
+	for _, hue := range got {
+		if seen[hue] || hue < 1 || hue > 12 {
+			t.Errorf("the hues are %v", got)
+		}
+		seen[hue] = true
+	}
+	if got[0] != say.Hue("pungi") || got[5] != say.Hue("") {
+		t.Errorf("the hues are %v, the first is not that of pungi, or the last is not that of the others", got)
+	}
+}

@@ -1,4 +1,4 @@
-package web
+package figure
 
 import (
 	"context"
@@ -25,14 +25,14 @@ var steps = []time.Duration{
 	24 * time.Hour, 7 * 24 * time.Hour, 28 * 24 * time.Hour, 91 * 24 * time.Hour, 364 * 24 * time.Hour,
 }
 
-// A histogram is how many messages there are over time, stacked by service. Its
+// A Histogram is how many messages there are over time, stacked by service. Its
 // picture is drawn in a box of one unit a bar and 100 units of height, stretched to
 // the page; what is to be read stands around it as text.
-type histogram struct {
+type Histogram struct {
 	Start   time.Time
 	Step    time.Duration
-	Bars    []bar
-	Layers  []layer
+	Bars    []HistogramBar
+	Layers  []HistogramLayer
 	Top     int64 // the highest bar
 	Total   int64
 	AtLeast bool
@@ -41,32 +41,35 @@ type histogram struct {
 }
 
 // StepMillis is the length of a bar, for scripts.
-func (h *histogram) StepMillis() int64 { return h.Step.Milliseconds() }
+func (h *Histogram) StepMillis() int64 { return h.Step.Milliseconds() }
 
 // StartMillis is where the first bar begins, in milliseconds since 1970.
-func (h *histogram) StartMillis() int64 { return h.Start.UnixMilli() }
+func (h *Histogram) StartMillis() int64 { return h.Start.UnixMilli() }
 
-type bar struct {
+// A HistogramBar is one step of a histogram.
+type HistogramBar struct {
 	At      time.Time
 	Text    string
 	N       int64
 	Address string // a search for it alone
 }
 
-type layer struct {
+// A HistogramLayer is one service in a histogram; Name is empty for all others together.
+type HistogramLayer struct {
 	Name string
 	N    int64
-	Path string
+	Hue  int
+	Path string // of an SVG
 }
 
-// histogram counts what a query finds, over the time that it asks for or, if it does
-// not say, that there is something in.
-func (p *Pages) histogram(ctx context.Context, q fedmsg.Query, line string, now time.Time) (*histogram, error) {
-	start, end := q.Since, q.Until
+// Histogram counts what a query finds, over the time that it asks for or, if it does
+// not say, that there is something in. line is the query as it was asked.
+func (m *Maker) Histogram(ctx context.Context, q fedmsg.Query, line string) (*Histogram, error) {
+	start, end, now := q.Since, q.Until, m.Now()
 	if start.IsZero() {
 		first := q
 		first.OldestFirst, first.Limit = true, 1
-		page, err := p.cfg.Archive.Search(ctx, first)
+		page, err := m.Archive.Search(ctx, first)
 		if err != nil {
 			return nil, err
 		}
@@ -81,10 +84,10 @@ func (p *Pages) histogram(ctx context.Context, q fedmsg.Query, line string, now 
 	if !start.Before(end) {
 		start = end.Add(-time.Minute)
 	}
-	h := &histogram{Step: stepFor(start, end)}
+	h := &Histogram{Step: stepFor(start, end)}
 	h.Start = say.Floor(start, h.Step)
 	n := int((end.Sub(h.Start) + h.Step - 1) / h.Step)
-	counts, err := p.cfg.Counter.Count(ctx, q, fedmsg.Grouping{Step: h.Step, Field: fedmsg.CategoryField, Limit: layers})
+	counts, err := m.Counter.Count(ctx, q, fedmsg.Grouping{Step: h.Step, Field: fedmsg.CategoryField, Limit: layers})
 	if err != nil {
 		return nil, err
 	}
@@ -112,9 +115,9 @@ func stepFor(start, end time.Time) time.Duration {
 }
 
 // draw makes bars of counts.
-func (h *histogram) draw(counts fedmsg.Counts, n int) {
+func (h *Histogram) draw(counts fedmsg.Counts, n int) {
 	n = min(n, maxBars+1)
-	h.Bars, h.AtLeast = make([]bar, n), counts.Estimate
+	h.Bars, h.AtLeast = make([]HistogramBar, n), counts.Estimate
 	byName := make(map[string][]int64)
 	for _, c := range counts.Rows {
 		i := int(c.At.Sub(h.Start) / h.Step)
@@ -124,7 +127,7 @@ func (h *histogram) draw(counts fedmsg.Counts, n int) {
 		}
 		if byName[c.Value] == nil {
 			byName[c.Value] = make([]int64, n)
-			h.Layers = append(h.Layers, layer{Name: c.Value})
+			h.Layers = append(h.Layers, HistogramLayer{Name: c.Value})
 		}
 		byName[c.Value][i] += c.N
 		h.Bars[i].N += c.N
@@ -134,7 +137,7 @@ func (h *histogram) draw(counts fedmsg.Counts, n int) {
 			h.Layers[i].N += v
 		}
 	}
-	slices.SortStableFunc(h.Layers, func(a, b layer) int { // the others last
+	slices.SortStableFunc(h.Layers, func(a, b HistogramLayer) int { // the others last
 		if (a.Name == "") != (b.Name == "") {
 			return map[bool]int{true: 1, false: -1}[a.Name == ""]
 		}
@@ -143,8 +146,13 @@ func (h *histogram) draw(counts fedmsg.Counts, n int) {
 	for _, b := range h.Bars {
 		h.Top = max(h.Top, b.N)
 	}
-	base := make([]float64, n)
+	names := make([]string, len(h.Layers))
+	for i, layer := range h.Layers {
+		names[i] = layer.Name
+	}
+	hues, base := say.Hues(names), make([]float64, n)
 	for i := range h.Layers {
+		h.Layers[i].Hue = hues[i]
 		var d strings.Builder
 		for x, v := range byName[h.Layers[i].Name] {
 			if v == 0 {
@@ -159,7 +167,7 @@ func (h *histogram) draw(counts fedmsg.Counts, n int) {
 }
 
 // label writes what stands below and beside the bars.
-func (h *histogram) label(end time.Time) {
+func (h *Histogram) label(end time.Time) {
 	n := len(h.Bars)
 	layout := "2 Jan 15:04"
 	switch {
