@@ -48,6 +48,7 @@ type target struct {
 	config       *pgx.ConnConfig
 	schema       string
 	passwordFile string
+	anyServer    bool // will do to read from
 
 	connections atomic.Int64 // for writing, made so far
 
@@ -68,7 +69,7 @@ func parse(cfg Config) (*target, error) {
 		}
 		return nil, fmt.Errorf("dsn: %s: want postgres://USER@HOST:PORT/DATABASE: %w", why, fedmsg.ErrInvalid)
 	}
-	t := &target{config: config, schema: cfg.Schema, passwordFile: cfg.PasswordFile}
+	t := &target{config: config, schema: cfg.Schema, passwordFile: cfg.PasswordFile, anyServer: cfg.LockLate}
 	for _, otherwise := range []string{config.RuntimeParams["search_path"], "fedmsg"} {
 		if t.schema == "" {
 			t.schema = otherwise
@@ -109,6 +110,9 @@ func (t *target) reading() driver.Connector {
 	config.RuntimeParams["default_transaction_isolation"] = "repeatable read"
 	config.RuntimeParams["default_transaction_read_only"] = "on"
 	config.RuntimeParams["statement_timeout"] = strconv.FormatInt(readTime.Milliseconds(), 10)
+	if !t.anyServer && config.ValidateConnect == nil {
+		config.ValidateConnect = refuseIf("SELECT pg_is_in_recovery()") // a standby lacks what was just stored
+	}
 	return &connector{t, stdlib.GetConnector(*config, stdlib.OptionBeforeConnect(t.password))}
 }
 
@@ -118,7 +122,7 @@ func (t *target) writing() driver.Connector {
 	config := t.config.Copy()
 	config.RuntimeParams["default_transaction_isolation"] = "read committed"
 	config.RuntimeParams["statement_timeout"] = strconv.FormatInt(writeTime.Milliseconds(), 10)
-	config.ValidateConnect = refuseReadOnly
+	config.ValidateConnect = refuseIf("SELECT current_setting('transaction_read_only')::bool")
 	return &connector{t, stdlib.GetConnector(*config, stdlib.OptionBeforeConnect(t.password), stdlib.OptionAfterConnect(t.settle))}
 }
 
@@ -135,16 +139,19 @@ func (t *target) password(_ context.Context, config *pgx.ConnConfig) error {
 	return nil
 }
 
-// refuseReadOnly lets another host be tried if there are several.
-func refuseReadOnly(ctx context.Context, conn *pgconn.PgConn) error {
-	result, err := conn.Exec(ctx, "SHOW transaction_read_only").ReadAll()
-	if err != nil {
-		return err
+// refuseIf refuses a server that answers yes, so that another host is tried if there
+// are several.
+func refuseIf(question string) pgconn.ValidateConnectFunc {
+	return func(ctx context.Context, conn *pgconn.PgConn) error {
+		result, err := conn.Exec(ctx, question).ReadAll()
+		if err != nil {
+			return err
+		}
+		if len(result) == 1 && len(result[0].Rows) == 1 && string(result[0].Rows[0][0]) == "t" {
+			return &pgconn.PgError{Severity: "ERROR", Code: readOnlyTransaction, Message: "the server is read-only: a standby, or told to be"}
+		}
+		return nil
 	}
-	if len(result) == 1 && len(result[0].Rows) == 1 && string(result[0].Rows[0][0]) == "on" {
-		return &pgconn.PgError{Severity: "ERROR", Code: readOnlyTransaction, Message: "the server is read-only: a standby, or told to be"}
-	}
-	return nil
 }
 
 // settle takes the lock for a new connection that writes, and makes the schema.

@@ -3,7 +3,7 @@
 package pgserver
 
 import (
-	"bytes"
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -36,7 +37,7 @@ type Server struct {
 	as            *syscall.Credential
 	cmd           *exec.Cmd
 	in            io.Closer
-	said          bytes.Buffer
+	said          fedmsgtest.LogBook
 }
 
 // Start starts a server that ends with the test. Without one installed the test ends
@@ -202,3 +203,37 @@ func (s *Server) Query(t testing.TB, database, text string) string {
 	t.Helper()
 	return strings.TrimSpace(s.run(t, "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", s.DSN(database), "-c", text))
 }
+
+// Hold runs statements in a transaction that stays open until release is called, or
+// the test ends.
+func (s *Server) Hold(t testing.TB, database, text string) (release func()) {
+	t.Helper()
+	cmd := s.command(filepath.Join(s.programs, "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", s.DSN(database))
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	release = sync.OnceFunc(func() {
+		in.Close() // which ends it, and the transaction
+		_, _ = io.Copy(io.Discard, out)
+		_ = cmd.Wait() // with whatever status
+	})
+	t.Cleanup(release)
+	if _, err := io.WriteString(in, "BEGIN; "+text+";\n\\echo held\n"); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "held\n" {
+		t.Fatalf("psql: %q, %v", line, err)
+	}
+	return release
+}
+
+// Log returns what the server said so far.
+func (s *Server) Log() string { return s.said.String() }
