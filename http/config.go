@@ -41,6 +41,10 @@ type Config struct {
 	// Signer signs the messages that are made here. Default: they stay unsigned.
 	Signer fedmsg.Signer
 
+	// Verifier judges the messages that are sent to be judged, not published. Default:
+	// none is good.
+	Verifier fedmsg.Verifier
+
 	// Tokens says who may publish with a bearer token. Default: nobody.
 	Tokens *TokenFile
 
@@ -62,6 +66,9 @@ type Config struct {
 	// parameters are refused.
 	Search nethttp.Handler
 
+	// Degraded says what of the bus does not work although it takes messages, for
+	// /readyz; "" if all does. Default: nothing is asked.
+	Degraded func() string
 	// Older finds a message by its ID that the log keeps no longer. Default: it is not
 	// found.
 	Older fedmsg.Finder

@@ -71,27 +71,11 @@ func (s *Server) publishText(w nethttp.ResponseWriter, r *nethttp.Request) {
 // body need not be JSON.
 func (s *Server) take(w nethttp.ResponseWriter, r *nethttp.Request, read func(caller, []byte, bool) (submission, error), text bool) {
 	s.received.Add(1, edge)
-	c, sub, err := func() (c caller, sub submission, err error) {
-		if _, err := readQuery(r); err != nil {
-			return c, sub, err
-		}
-		if c, err = s.identify(r); err != nil {
-			return c, sub, err
-		}
-		isJSON, err := mediaOf(r, text)
-		if err != nil {
-			return c, sub, err
-		}
-		if err := s.throttle(w, c); err != nil {
-			return c, sub, err
-		}
-		body, err := s.body(w, r)
-		if err != nil {
-			return c, sub, err
-		}
+	var sub submission
+	c, body, isJSON, err := s.accept(w, r, text)
+	if err == nil {
 		sub, err = read(c, body, isJSON)
-		return c, sub, err
-	}()
+	}
 	if err != nil {
 		s.refuse(w, r, err)
 		return
@@ -107,6 +91,25 @@ func (s *Server) take(w nethttp.ResponseWriter, r *nethttp.Request, read func(ca
 		status = nethttp.StatusOK
 	}
 	writeJSON(w, status, receipt{sub.message.ID, stored.Seq, sub.message.Topic})
+}
+
+// accept reads who sent a request that has no parameters, and its body. The error is a
+// refusal, also if that one sends too much.
+func (s *Server) accept(w nethttp.ResponseWriter, r *nethttp.Request, text bool) (c caller, body []byte, isJSON bool, err error) {
+	if _, err = readQuery(r); err != nil {
+		return c, nil, false, err
+	}
+	if c, err = s.identify(r); err != nil {
+		return c, nil, false, err
+	}
+	if isJSON, err = mediaOf(r, text); err != nil {
+		return c, nil, false, err
+	}
+	if err = s.throttle(w, c); err != nil {
+		return c, nil, false, err
+	}
+	body, err = s.body(w, r)
+	return c, body, isJSON, err
 }
 
 // mediaOf reports whether the body is JSON. What is neither JSON, nor text where

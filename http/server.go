@@ -154,6 +154,7 @@ func (s *Server) routes(loopback bool) *nethttp.ServeMux {
 	mux.HandleFunc("GET /{$}", Packed(s.index))
 	mux.HandleFunc("POST /api/v1/publish", s.publish)
 	mux.HandleFunc("POST /api/v1/publish/{topic...}", s.publishText)
+	mux.HandleFunc("POST /api/v1/verify", s.verify)
 	mux.HandleFunc("GET /api/v1/messages", Packed(s.messages))
 	mux.HandleFunc("GET /api/v1/messages/{id}", Packed(s.message))
 	mux.HandleFunc("GET /api/v1/events", s.stream)

@@ -159,14 +159,14 @@ func TestOpenAPIIsWhatIsServed(t *testing.T) {
 	}
 	// What the mux takes is described. It has no list of its own, so these are asked for.
 	for _, path := range []string{"histogram", "facets", "topics", "terms", "stats/volume", "stats/active", "stats/top", "stats/calendar", "stats/compare",
-		"stats/latest", "stats/cohorts", "export", "stream", "messages", "messages/{id}", "messages/{id}/neighbours", "events", "publish"} {
+		"stats/latest", "stats/cohorts", "export", "stream", "messages", "messages/{id}", "messages/{id}/neighbours", "events", "publish", "verify"} {
 		if d.Paths["/api/v1/"+path] == nil {
 			t.Errorf("/api/v1/%s is not described", path)
 		}
 	}
 	for path := range d.Paths {
 		a := r.get(t, strings.ReplaceAll(path, "{id}", entries[3].Message.ID)+"?frobnicate=1")
-		if a.StatusCode != 400 && path != "/api/v1/publish" || !json.Valid(a.body) {
+		if a.StatusCode != 400 && d.Paths[path]["get"].Summary != "" || !json.Valid(a.body) {
 			t.Errorf("%s?frobnicate=1 = %s", path, a)
 		}
 	}
