@@ -4,6 +4,7 @@ package chart
 const (
 	gridRow   = 22
 	gridShare = .35 // of the width, for the names of rows at most
+	gridCell  = 64  // at most
 )
 
 // Grid draws a square for each number, darker for more: the series are rows, the labels
@@ -28,7 +29,8 @@ func Grid(c Chart) []byte {
 	}
 	n := c.points()
 	f.bottom = f.top + gridRow*float64(len(c.Series))
-	step := (f.right - f.left) / float64(n)
+	step := min((f.right-f.left)/float64(n), gridCell)
+	f.right = f.left + step*float64(n)
 	_, most := c.bounds(false)
 	for row, s := range c.Series {
 		y := f.top + gridRow*float64(row)

@@ -151,7 +151,7 @@ func TestTail(t *testing.T) {
 	if doc := s.get("/statistics/tail.csv?days=7"); !strings.HasPrefix(doc.body, want) || !strings.HasSuffix(doc.body, ",4,1,10.0,100.0\n") {
 		t.Errorf("tail.csv is\n%swant it to begin\n%s", doc.body, want)
 	}
-	if doc := s.get("/statistics/tail.svg?days=7"); !strings.Contains(doc.body, "Half of all messages have 1\u00a0topic of 4, last 7 days") {
+	if doc := s.get("/statistics/tail.svg?days=7"); !strings.Contains(doc.body, "1 of 4\u00a0topics have half of all messages, last 7 days") {
 		t.Errorf("tail.svg is titled otherwise: %.400s", doc.body)
 	}
 	rows := strings.Split(s.get("/statistics/silent.csv").body, "\n")

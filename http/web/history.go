@@ -79,13 +79,12 @@ func (p *Pages) choices(ctx context.Context, path, line string, now time.Time) [
 		p.logger.DebugContext(ctx, "no profiles", "err", err)
 		return nil
 	}
-	list, some := make([]choice, len(all)), false
+	list := make([]choice, len(all))
 	for i, to := range all {
 		list[i] = choice{to, path + "?q=" + url.QueryEscape(profile.Switch(line, to, all, now)), to.In(line, now)}
-		some = some || list[i].Chosen
 	}
-	if len(list) > 0 {
-		list[0].Chosen = !some
+	if line == "" {
+		list[0].Chosen = true // everything
 	}
 	return list
 }

@@ -27,6 +27,7 @@ if (remember) {
   const kept = store.read(profileKey, null);
   const start = typeof kept === "string" && [...document.querySelectorAll("[data-profile]")].find((a) => a.dataset.profile === kept);
   if (start && start.dataset.profile !== chosen && location.search === "") location.replace(start.href);
+  remember.parentElement.hidden = !chosen;
   remember.checked = kept !== null && kept === chosen;
   remember.addEventListener("change", () => store.write(profileKey, remember.checked ? chosen : null));
 }
@@ -62,7 +63,10 @@ function change(make, focus) {
     return;
   }
   draw(true);
-  if (focus) place.querySelector(focus)?.focus();
+  if (!focus) return;
+  const next = place.querySelector(focus);
+  next?.focus();
+  next?.select?.();
 }
 
 function line(s, i) {

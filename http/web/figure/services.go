@@ -28,6 +28,8 @@ const (
 	// quietTimes as long as usual, and quietLeast, is quiet.
 	quietTimes   = 20
 	quietLeast   = 15 * time.Minute
+	// leastRhythm is from how many messages on a service has a rhythm.
+	leastRhythm  = 5
 	servicesLife = 10 * time.Second
 	// allServices is more than there are.
 	allServices = 1000
@@ -83,7 +85,7 @@ func judge(t fedmsg.Term, n int64, since, now time.Time) Service {
 	}
 	quiet := now.Sub(t.Last)
 	switch {
-	case n < 5:
+	case n < leastRhythm:
 		s.Word = "speaks seldom"
 	case quiet > quietLeast && quiet > quietTimes*s.Rhythm:
 		s.Quiet, s.Word = true, "quiet"
@@ -107,14 +109,14 @@ func (m *Maker) silent(ctx context.Context) (Figure, error) {
 	now := m.Now()
 	var all []pause
 	for _, s := range services {
-		if s.Rhythm > 0 {
+		if s.Rhythm > 0 && s.N >= leastRhythm {
 			quiet := max(now.Sub(s.Last), 0)
 			all = append(all, pause{s, quiet.Hours(), float64(quiet) / float64(s.Rhythm)})
 		}
 	}
 	slices.SortStableFunc(all, func(a, b pause) int { return cmp.Compare(b.times, a.times) })
 	f := Figure{Name: "silent", Title: "Services by how long they have been silent", draw: chart.Rows,
-		Note:  "A pause of 1 is the usual one of that service, taken from 28 days. From 20 on a service counts as quiet.",
+		Note:  "A pause of 1 is the usual one of that service, taken from 28 days. From 20 on a service counts as quiet. Those who speak seldom have none.",
 		Head:  []string{"service", "pauses", "hours", "last heard", "usual pause in seconds", "state"},
 		Chart: chart.Chart{Unit: "usual pauses", Series: []chart.Series{{Name: "pauses"}}}}
 	for i, s := range all {

@@ -52,7 +52,7 @@ func (m *Maker) tail(ctx context.Context, s Subject) (Figure, error) {
 	}
 	f.Title = "The long tail of topics, " + s.Period() + s.Of()
 	if half > 0 {
-		f.Title = "Half of all messages have " + say.Plural(int64(half), "topic", "topics") + " of " + say.Count(int64(len(f.Rows))) + ", " + s.Period() + s.Of()
+		f.Title = say.Count(int64(half)) + " of " + say.Plural(int64(len(f.Rows)), "topic has", "topics have") + " half of all messages, " + s.Period() + s.Of()
 	}
 	return f, nil
 }

@@ -45,7 +45,7 @@ type Maker struct {
 	kept figure.Kept[[]Profile]
 }
 
-// Profiles returns the profiles of this bus; the first one lets everything pass. Those
+// Profiles returns the profiles of this bus; the first one, which is always there, lets everything pass. Those
 // that would be the same are left out.
 func (m *Maker) Profiles(ctx context.Context) ([]Profile, error) {
 	now := m.Now()

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -36,9 +37,7 @@ func some(what string, n int, each int64, others map[string]int64) map[string]in
 	for i := range n {
 		all[fmt.Sprintf("%s%d", what, i)] = each
 	}
-	for name, n := range others {
-		all[name] = n
-	}
+	maps.Copy(all, others)
 	return all
 }
 
