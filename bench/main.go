@@ -3,8 +3,9 @@
 // JetStream that syncs each write. Everything runs on this machine, over
 // loopback, one thing at a time.
 //
-//	go run .            all parts, two to three minutes on two cores
+//	go run .            all parts, some ten minutes on two cores
 //	go run . fanout     one part
+//	go run . -messages 10000000 history
 //
 // It is a module of its own, so that its peers are not among the dependencies of
 // who uses ours. Figures from different machines, or from a busy one, cannot be
@@ -12,6 +13,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -22,6 +24,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -39,11 +42,13 @@ var parts = []part{
 	{"http", overHTTP},
 	{"program", program},
 	{"words", words},
+	{"history", history},
 }
 
 func main() {
 	publisher := flag.Int("publisher", -1, "be the publisher of the part fanout, with that many messages queued for a subscriber at most")
 	program := flag.String("program", "", "measure this `FILE` instead of building cmd/fedmsg, an older release perhaps")
+	few := flag.Int("messages", cmp.Or(number(os.Getenv("BENCH_MESSAGES")), 1_000_000), "`HOW MANY` messages the part history makes; the environment's BENCH_MESSAGES says so, too")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -51,7 +56,7 @@ func main() {
 	if *publisher >= 0 {
 		err = bePublisher(ctx, *publisher, os.Stdin, os.Stdout)
 	} else {
-		err = run(ctx, *program, flag.Args(), os.Stdout)
+		err = run(ctx, *program, *few, flag.Args(), os.Stdout)
 	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
@@ -60,7 +65,13 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, program string, names []string, out io.Writer) error {
+// number reads a number; 0 if it is none.
+func number(text string) int {
+	n, _ := strconv.Atoi(text)
+	return n
+}
+
+func run(ctx context.Context, program string, messages int, names []string, out io.Writer) error {
 	chosen := parts
 	if len(names) > 0 {
 		chosen = nil
@@ -72,7 +83,7 @@ func run(ctx context.Context, program string, names []string, out io.Writer) err
 			}
 		}
 		if len(chosen) != len(names) {
-			return fmt.Errorf("no part of that name among %q; there are durable, relay, fanout, http, program and words", names)
+			return fmt.Errorf("no part of that name among %q; there are durable, relay, fanout, http, program, words and history", names)
 		}
 	}
 	here, err := os.Getwd()
@@ -85,7 +96,7 @@ func run(ctx context.Context, program string, names []string, out io.Writer) err
 		return err
 	}
 	defer os.RemoveAll(dir)
-	l := &lab{dir: dir, out: out, fedmsg: program}
+	l := &lab{dir: dir, out: out, fedmsg: program, messages: messages}
 	fmt.Fprintf(out, "%s, %s, %d processors, %s\n", time.Now().UTC().Format(time.DateTime), runtime.Version(), runtime.NumCPU(), processor())
 	var errs []error
 	for _, p := range chosen {
@@ -120,6 +131,8 @@ type lab struct {
 	made   int
 	zpeer  string
 	fedmsg string
+	// messages is how many the part history makes.
+	messages int
 }
 
 // fresh makes an empty folder.
