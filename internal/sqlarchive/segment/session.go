@@ -142,7 +142,7 @@ func (s *Session) End(how string) error {
 		return nil
 	}
 	err := s.Exec(how)
-	s.broken = s.broken || err != nil
+	s.broken = s.broken || err != nil && !s.of.Dialect.Shared // else the driver knows
 	return err
 }
 
