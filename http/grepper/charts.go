@@ -2,10 +2,12 @@ package grepper
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
@@ -213,36 +215,49 @@ func (g *Grepper) fill(ctx context.Context, c *chart.Chart, parts []part, n int)
 	whole.bound(&all)
 	end := all.Until.Add(-time.Millisecond) // which is in it
 	step := end.Sub(all.Since) / time.Duration(n)
-	estimate := false
 	for i := range n {
 		c.Labels = append(c.Labels, label(end.Sub(all.Since), all.Since.Add(time.Duration(i)*step)))
 	}
-	for _, part := range parts {
-		series := chart.Series{Name: part.name}
-		q, err := part.query()
-		if err != nil {
-			return err
-		}
-		for i := range n {
-			q.Since = all.Since.Add(time.Duration(i) * step).Truncate(time.Millisecond)
-			q.Until = all.Since.Add(time.Duration(i+1) * step).Truncate(time.Millisecond)
-			if i == n-1 {
-				q.Until = all.Until
-			}
-			total, exact, err := g.total(ctx, q)
-			if err != nil {
-				return err
-			}
-			estimate = estimate || !exact
-			series.Values = append(series.Values, float64(total))
-		}
-		c.Series = append(c.Series, series)
+	c.Series = make([]chart.Series, len(parts))
+	least, errs := make([]bool, len(parts)), make([]error, len(parts))
+	var counting sync.WaitGroup
+	for k, part := range parts {
+		counting.Go(func() {
+			c.Series[k], least[k], errs[k] = g.series(ctx, part, n, func(i int) (since, until time.Time) {
+				if until = all.Until; i < n-1 {
+					until = all.Since.Add(time.Duration(i+1) * step).Truncate(time.Millisecond)
+				}
+				return all.Since.Add(time.Duration(i) * step).Truncate(time.Millisecond), until
+			})
+		})
 	}
+	counting.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	estimate := slices.Contains(least, true)
 	c.Unit = "messages in " + span(step)
 	if estimate {
 		c.Unit = "at least so many " + c.Unit
 	}
 	return nil
+}
+
+// series counts one part, span by span. least says that there are at least so many.
+func (g *Grepper) series(ctx context.Context, of part, n int, span func(i int) (since, until time.Time)) (s chart.Series, least bool, err error) {
+	s.Name = of.name
+	q, err := of.query()
+	for i := range n {
+		if err != nil {
+			break
+		}
+		var total int64
+		var exact bool
+		q.Since, q.Until = span(i)
+		total, exact, err = g.total(ctx, q)
+		s.Values, least = append(s.Values, float64(total)), least || !exact
+	}
+	return s, least, err
 }
 
 // label names a point by when it begins, as exactly as it takes for such a span.

@@ -205,8 +205,12 @@ type facet struct {
 
 // facet counts by a field.
 func (a *API) facet(ctx context.Context, q fedmsg.Query, field string, limit int) (facet, bool, error) {
-	f := facet{Field: field, Values: []share{}}
 	counts, err := a.cfg.Archive.Count(ctx, q, fedmsg.Grouping{Field: fedmsg.Field(field), Limit: limit})
+	return facetOf(field, counts), !counts.Estimate, err
+}
+
+func facetOf(field string, counts fedmsg.Counts) facet {
+	f := facet{Field: field, Values: []share{}}
 	for _, row := range counts.Rows {
 		if row.Value == "" {
 			f.Other += row.N
@@ -214,7 +218,29 @@ func (a *API) facet(ctx context.Context, q fedmsg.Query, field string, limit int
 			f.Values = append(f.Values, share{row.Value, row.N})
 		}
 	}
-	return f, !counts.Estimate, err
+	return f
+}
+
+// faceting is an archive that counts by several fields in one pass, each as Count
+// does.
+type faceting interface {
+	Facets(ctx context.Context, q fedmsg.Query, limit int, fields ...fedmsg.Field) ([]fedmsg.Counts, error)
+}
+
+// countBy counts by several fields: in one pass if the archive can, else side by side.
+func (a *API) countBy(ctx context.Context, q fedmsg.Query, limit int, fields ...fedmsg.Field) ([]fedmsg.Counts, error) {
+	if archive, can := a.cfg.Archive.(faceting); can {
+		return archive.Facets(ctx, q, limit, fields...)
+	}
+	all, errs := make([]fedmsg.Counts, len(fields)), make([]error, len(fields))
+	var counting sync.WaitGroup
+	for i, field := range fields {
+		counting.Go(func() {
+			all[i], errs[i] = a.cfg.Archive.Count(ctx, q, fedmsg.Grouping{Field: field, Limit: limit})
+		})
+	}
+	counting.Wait()
+	return all, errors.Join(errs...)
 }
 
 // facets answers with the most frequent values of fields, and with how many messages
@@ -222,22 +248,26 @@ func (a *API) facet(ctx context.Context, q fedmsg.Query, field string, limit int
 func (a *API) facets(ctx context.Context, r *route.Request) (*route.Answer, error) {
 	q := r.Query
 	q.OldestFirst, q.Limit = false, 0
-	fields := append(r.List("field"), "") // and all together
-	found, whole, errs := make([]facet, len(fields)), make([]bool, len(fields)), make([]error, len(fields))
-	var counting sync.WaitGroup
-	for i, field := range fields {
-		counting.Go(func() { found[i], whole[i], errs[i] = a.facet(ctx, q, field, r.Number("limit")) })
+	var fields []fedmsg.Field
+	for _, name := range r.List("field") {
+		fields = append(fields, fedmsg.Field(name))
 	}
-	counting.Wait()
-	if err := errors.Join(errs...); err != nil {
+	counted, err := a.countBy(ctx, q, r.Number("limit"), append(fields, "")...) // and all together
+	if err != nil {
 		return nil, err
+	}
+	found, complete := make([]facet, len(counted)), true
+	for i, counts := range counted {
+		found[i], complete = facetOf("", counts), complete && !counts.Estimate
+		if i < len(fields) {
+			found[i].Field = string(fields[i])
+		}
 	}
 	answer := struct {
 		stretch
 		Total  int64   `json:"total"`
 		Facets []facet `json:"facets"`
 	}{Total: found[len(found)-1].Other, Facets: found[:len(found)-1]}
-	complete := !slices.Contains(whole, false)
 	t := &route.Sheet{Head: []string{"field", "value", "n"}}
 	for _, f := range answer.Facets {
 		for _, v := range f.Values {

@@ -1,7 +1,9 @@
 package plan
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"slices"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
@@ -168,8 +170,9 @@ func (c *counting) run(chunk *segment.Columns, pass []bool, from, to int) {
 // cost so much less than those that are read one by one.
 const chunkLooks = 128
 
-// byColumns counts in a range of keys by reading columns, several kinds in one pass.
-func (t *Tallying) byColumns(q *Question, p segment.Part, c *condition, into []*counting) error {
+// byColumns counts in a range of keys by reading columns, several kinds in one pass;
+// of the messages with some keys, or of all if there are none.
+func (t *Tallying) byColumns(q *Question, p segment.Part, c *condition, only []int64, into []*counting) error {
 	kinds, _ := c.kinds()
 	for _, one := range into {
 		if one.kind != 0 {
@@ -186,6 +189,9 @@ func (t *Tallying) byColumns(q *Question, p segment.Part, c *condition, into []*
 		if !c.isConstant() {
 			pass = c.mask(chunk)
 		}
+		if only != nil {
+			pass, only = among(chunk.Keys, pass, only)
+		}
 		i, _ := slices.BinarySearch(chunk.Keys, q.From)
 		end, _ := slices.BinarySearch(chunk.Keys, q.To)
 		for i < end {
@@ -201,7 +207,7 @@ func (t *Tallying) byColumns(q *Question, p segment.Part, c *condition, into []*
 			}
 			i = to
 		}
-		if q.looked += 1 + len(chunk.Keys)/chunkLooks; q.Spent() {
+		if q.looked += 1 + len(chunk.Keys)/chunkLooks; only == nil && q.Spent() {
 			spent = ErrSpent
 		}
 		return spent == nil, nil
@@ -213,4 +219,126 @@ func (t *Tallying) byColumns(q *Question, p segment.Part, c *condition, into []*
 		err = spent
 	}
 	return err
+}
+
+// among takes out of pass what is not among some keys, and returns those of them that
+// come after the chunk.
+func among(keys []int64, pass []bool, only []int64) (left []bool, rest []int64) {
+	left = make([]bool, len(keys))
+	for i, k := range keys {
+		for len(only) > 0 && only[0] < k {
+			only = only[1:]
+		}
+		left[i] = len(only) > 0 && only[0] == k && (pass == nil || pass[i])
+	}
+	return left, only
+}
+
+// wordy parts a condition into those that the text index tells, and a rest that
+// columns tell; ok is false if there is more to it.
+func (c *condition) wordy() (texts []*condition, rest *condition, ok bool) {
+	isText := func(c *condition) bool { return c.op == fedmsg.Has && len(c.words) > 0 && c.exact && !c.not }
+	if isText(c) {
+		return []*condition{c}, &condition{op: fedmsg.Has, constant: yes}, true
+	}
+	if c.op != fedmsg.All {
+		return nil, nil, false
+	}
+	rest = &condition{op: fedmsg.All}
+	for _, part := range c.of {
+		if isText(part) {
+			texts = append(texts, part)
+			continue
+		}
+		if _, told := part.kinds(); !told {
+			return nil, nil, false
+		}
+		rest.of = append(rest.of, part)
+	}
+	if len(rest.of) == 0 {
+		rest = &condition{op: fedmsg.Has, constant: yes}
+	}
+	return texts, rest, len(texts) > 0
+}
+
+// byWords counts what has some words: it reads their keys from the text index, and all
+// else from columns.
+func (t *Tallying) byWords(q *Question, p segment.Part, texts []*condition, rest *condition, into []*counting) error {
+	var lists Both
+	for _, text := range texts {
+		s, err := q.wording(p, text)
+		if err != nil {
+			return err
+		}
+		lists = append(lists, s.list)
+	}
+	only := []int64{}
+	err := q.walk(lists, func(k int64) { only = append(only, k) })
+	if err != nil && !errors.Is(err, ErrSpent) || len(only) == 0 {
+		return err
+	}
+	slices.Sort(only)
+	bounded := *q // what was found lies in it, at most
+	bounded.From, bounded.To = only[0], only[len(only)-1]+1
+	return cmp.Or(t.byColumns(&bounded, p, rest, only, into), err)
+}
+
+// chosen is the list of what passes by columns alone.
+type chosen struct {
+	q    *Question
+	p    segment.Part
+	c    *condition
+	buf  Fixed
+	next int64 // the first place that is not in buf
+}
+
+// Next implements [List].
+func (l *chosen) Next(from int64) (int64, error) {
+	if at, err := l.buf.Next(from); at != End || err != nil {
+		return at, err
+	}
+	q := l.q
+	from = max(from, l.next)
+	if from > q.start && q.Spent() {
+		return from, ErrSpent
+	}
+	low, high := max(q.From, l.p.From, from), min(q.To, l.p.To)
+	if !q.Oldest {
+		low, high = max(q.From, l.p.From), min(q.To, l.p.To, 1-from)
+	}
+	if low >= high {
+		return End, nil
+	}
+	kinds, _ := l.c.kinds()
+	slices.Sort(kinds)
+	var spent error
+	err := l.p.Columns(low, high, slices.Compact(kinds), q.Oldest, func(chunk *segment.Columns) (bool, error) {
+		if err := context.Cause(q.Ctx); err != nil {
+			return false, err
+		}
+		for i, passes := range l.c.mask(chunk) {
+			if k := chunk.Keys[i]; passes && k >= low && k < high {
+				l.buf = append(l.buf, q.Place(k))
+			}
+		}
+		slices.Sort(l.buf)
+		l.next = q.Place(chunk.Keys[0]) + 1
+		if q.Oldest {
+			l.next = chunk.Keys[len(chunk.Keys)-1] + 1
+		}
+		q.looked += 1 + len(chunk.Keys)/chunkLooks
+		if len(l.buf) == 0 && q.Spent() {
+			spent = ErrSpent
+		}
+		return len(l.buf) == 0 && spent == nil, nil
+	})
+	switch {
+	case err != nil:
+		return from, err
+	case spent != nil:
+		return l.next, spent
+	case len(l.buf) == 0:
+		return End, nil
+	}
+	return l.buf[0], nil
 }

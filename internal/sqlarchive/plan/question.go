@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -23,6 +24,7 @@ type Question struct {
 	deadline   time.Time
 	candidates int // that may be looked at
 	looked     int
+	wide       int // how many may have been when lists give way to columns; 0 if they do not
 }
 
 // Ask makes a question of a query.
@@ -66,6 +68,13 @@ func (q *Question) Spent() bool {
 
 const minLooked = 256
 
+// manyLooked places in one segment, and what was looked for still not found: its
+// columns tell sooner.
+const manyLooked = 4096
+
+// errWide ends the reading of lists that are too long for what is found in them.
+var errWide = fmt.Errorf("%w by lists", ErrSpent)
+
 // stored makes a list of what a statement selects: k, of three arguments besides
 // those given: the least and the greatest key, and a limit.
 func (q *Question) stored(p segment.Part, newest, oldest string, args ...any) *Stored {
@@ -77,6 +86,9 @@ func (q *Question) stored(p segment.Part, newest, oldest string, args ...any) *S
 		// The first look is always allowed: so each question goes on by some places.
 		if from > q.start && q.Spent() {
 			return nil, ErrSpent
+		}
+		if q.wide > 0 && q.looked >= q.wide {
+			return nil, errWide
 		}
 		if err := context.Cause(q.Ctx); err != nil {
 			return nil, err
@@ -180,6 +192,10 @@ func (q *Question) Search(p segment.Part, c *condition, full bool, look int, vis
 		s = &source{list: q.everything(p), exact: c.isConstant()}
 	}
 	light, heavy := c.needs()
+	if _, told := c.kinds(); told && !c.isConstant() && (s.cost > manyLooked || !s.exact) {
+		q.wide = q.looked + manyLooked
+	}
+	defer func() { q.wide = 0 }()
 	most := MostLook
 	if heavy && !s.exact {
 		most = mostBodies
@@ -198,6 +214,9 @@ func (q *Question) Search(p segment.Part, c *condition, full bool, look int, vis
 		switch {
 		case failed != nil:
 			return 0, failed
+		case more && errors.Is(err, errWide):
+			s, q.wide, from = &source{list: &chosen{q: q, p: p, c: c}, exact: true}, 0, settled
+			continue
 		case !more, err == nil && len(places) < look:
 			return 0, nil
 		case err != nil:

@@ -193,8 +193,10 @@ func (t *Tallying) each(p segment.Part, c *condition, from, to int64, into ...*c
 			return err
 		}
 		if s == nil || s.cost > few(p, alone && s.exact) {
-			return t.byColumns(&q, p, c, into)
+			return t.byColumns(&q, p, c, nil, into)
 		}
+	} else if texts, rest, ok := c.wordy(); ok && !(alone && len(c.of) == 0) {
+		return t.byWords(&q, p, texts, rest, into)
 	}
 	if alone {
 		return q.keys(p, c, func(k int64) { into[0].into.add(0, t.begin(k>>segment.SerialBits), 1) })
