@@ -34,6 +34,7 @@ var owners = map[string]string{
 	"github.com/klauspost/compress":       "internal/sqlarchive http cmd/fedmsg",
 	"github.com/prometheus/client_golang": "http",
 	"golang.org/x/time":                   "http irc",
+	"github.com/parquet-go/parquet-go":    "internal/parquet",
 	"github.com/pelletier/go-toml/v2":     "meta",
 	"github.com/spf13/cobra":              "cmd/fedmsg",
 	"github.com/spf13/pflag":              "cmd/fedmsg",

@@ -28,8 +28,8 @@ const (
 	maxAttempts = 8
 	// firstAttempts is the same while nothing has come yet: the address may be wrong.
 	firstAttempts = 4
-	firstPause  = time.Second
-	maxPause    = time.Minute
+	firstPause    = time.Second
+	maxPause      = time.Minute
 	// maxWait is the longest pause that the other side may ask for.
 	maxWait = 15 * time.Minute
 	// maxSilence is how long nothing may come, and maxAnswer how long a page may take.

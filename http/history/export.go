@@ -19,6 +19,7 @@ import (
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/http"
 	"github.com/fedora-infra/fedmsg-go/http/route"
+	"github.com/fedora-infra/fedmsg-go/internal/parquet"
 	"github.com/fedora-infra/fedmsg-go/query"
 )
 
@@ -33,7 +34,10 @@ const (
 )
 
 // exportFormats are what an export can be in.
-var exportFormats = []string{"jsonl", "csv", "jsonl.zst", "csv.zst"}
+var exportFormats = []string{"jsonl", "csv", "parquet", "jsonl.zst", "csv.zst", "parquet.zst"}
+
+// exportMedia are their media types, unpacked.
+var exportMedia = map[string]string{"jsonl": "application/jsonl", "csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
 
 // Trailers of an export.
 const (
@@ -60,6 +64,9 @@ func (a *API) export(w nethttp.ResponseWriter, r *route.Request) error {
 	if err != nil {
 		return err
 	}
+	if strings.HasPrefix(r.Text("format"), "parquet") && (s.fields != nil || s.meta != nil) {
+		return route.Wrong("format", r.Text("format"), "leave out fields and meta, or take csv", "has columns of its own")
+	}
 	q := r.Query
 	q.Limit = exportPage
 	left := cmp.Or(r.Number("limit"), maxExport)
@@ -80,7 +87,7 @@ func (a *API) export(w nethttp.ResponseWriter, r *route.Request) error {
 	h.Set("Access-Control-Expose-Headers", "Retry-After, "+h.Get("Trailer"))
 	h.Set("Content-Disposition", `attachment; filename="`+fmt.Sprintf("fedmsg-%s.%s", r.Now.UTC().Format("20060102-150405"), r.Text("format"))+`"`)
 	h.Set("Fedmsg-Query", strings.Map(ascii, query.String(q)))
-	h.Set("Content-Type", map[string]string{"jsonl": "application/jsonl", "csv": "text/csv; charset=utf-8"}[format])
+	h.Set("Content-Type", exportMedia[format])
 	if isPacked {
 		h.Set("Content-Type", "application/zstd")
 	}
@@ -166,6 +173,11 @@ func (a *API) exporter(w nethttp.ResponseWriter, control *nethttp.ResponseContro
 		closeOut = func() error { return errors.Join(packer.Close(), inner()) }
 		to = packer
 	}
+	if format == "parquet" {
+		p := &parquetExport{parquet.New(to, a.describer()), push}
+		whole := closeOut
+		return p, func() error { return errors.Join(p.w.Close(), whole()) }, nil
+	}
 	if format == "csv" {
 		t := &csvExport{a: a, w: csv.NewWriter(to), shape: s, columns: s.columns(), push: push}
 		t.w.UseCRLF = true
@@ -220,6 +232,18 @@ func (x *csvExport) flush() error {
 	x.w.Flush()
 	return errors.Join(x.w.Error(), x.push())
 }
+
+// A parquetExport writes a row group for some thousand messages.
+type parquetExport struct {
+	w    *parquet.Writer
+	push func() error
+}
+
+func (x *parquetExport) write(ctx context.Context, e fedmsg.Entry, _ string) error {
+	return x.w.Write(ctx, e)
+}
+
+func (x *parquetExport) flush() error { return x.push() }
 
 // columns are those of a table of messages.
 func (s shape) columns() []string {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/zstd"
+	"github.com/parquet-go/parquet-go"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/fedmsgtest"
@@ -225,9 +226,48 @@ func TestExportTakesLittleMemory(t *testing.T) {
 	}
 }
 
+// As Parquet an export is a whole file with the same messages, and takes neither
+// fields nor a cursor between rows.
+func TestExportParquet(t *testing.T) {
+	r := start(t, nil)
+	entries := naive.NewRandom(9).Entries(1200)
+	r.deliver(t, entries)
+	a := r.get(t, "/api/v1/export?format=parquet&order=oldest&limit=1100")
+	if got := a.Header.Get("Content-Type"); got != "application/vnd.apache.parquet" || a.Trailer.Get("Fedmsg-Messages") != "1100" || a.Trailer.Get("Fedmsg-Cursor") == "" {
+		t.Errorf("%s, trailer %v", got, a.Trailer)
+	}
+	type row struct {
+		ID    string   `parquet:"id"`
+		Agent string   `parquet:"agent"`
+		Users []string `parquet:"users,list"`
+		Body  string   `parquet:"body"`
+	}
+	rows, err := parquet.Read[row](bytes.NewReader(a.body), int64(len(a.body)))
+	if err != nil || len(rows) != 1100 {
+		t.Fatalf("%d rows, %v", len(rows), err)
+	}
+	found := lines(t, r.get(t, "/api/v1/export?order=oldest&limit=1100").body)
+	for i, want := range ids(found) {
+		e, err := r.archive.Find(t.Context(), want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if words := (naive.Describer{}).Describe(t.Context(), e.Message); rows[i].ID != want || rows[i].Body != string(e.Message.Body) || rows[i].Agent != words.Agent || !slices.Equal(rows[i].Users, words.Usernames) {
+			t.Fatalf("row %d is %+v, want %s", i, rows[i], want)
+		}
+	}
+	rest := r.get(t, "/api/v1/export?format=parquet.zst&order=oldest&cursor="+a.Trailer.Get("Fedmsg-Cursor"))
+	if rest.Trailer.Get("Fedmsg-Messages") != "100" || rest.Trailer.Get("Fedmsg-Complete") != "true" {
+		t.Errorf("the rest: trailer %v", rest.Trailer)
+	}
+	if refused := r.get(t, "/api/v1/export?format=parquet&fields=topic"); refused.StatusCode != 400 || !strings.Contains(refused.String(), "columns of its own") {
+		t.Errorf("with fields: %s", refused)
+	}
+}
+
 // What breaks off cannot be taken for a whole export.
 func TestExportBreaksOff(t *testing.T) {
-	for _, format := range []string{"jsonl", "csv", "jsonl.zst"} {
+	for _, format := range []string{"jsonl", "csv", "parquet", "jsonl.zst"} {
 		r := start(t, func(s *setup) { s.archive = newEndless(5000, 1200) })
 		resp, err := nethttp.Get(r.url + "/api/v1/export?format=" + format)
 		if err != nil {

@@ -173,7 +173,7 @@ func TestParametersAreStrict(t *testing.T) {
 		{"terms?field=text", "field", 0, ""},
 		{"topics?q=a", "q", 0, ""},
 		{"topics?limit=5000", "limit", 0, "sample=no"},
-		{"export?format=parquet", "format", 0, ""},
+		{"export?format=xlsx", "format", 0, ""},
 		{"export?limit=1e3", "limit", 0, ""},
 		{"stream?until=2027", "until", 0, ""},
 		{"stream?q=before:2027", "q", 0, "no end"},
