@@ -17,6 +17,7 @@ import (
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/internal/sqlarchive"
 	"github.com/fedora-infra/fedmsg-go/internal/sqlarchive/segment"
+	"github.com/fedora-infra/fedmsg-go/sqlite/disk"
 )
 
 // ArchiveConfig says where the archive is and how it answers. Only Dir is required.
@@ -80,6 +81,9 @@ func OpenArchive(ctx context.Context, cfg ArchiveConfig, logger *slog.Logger) (*
 			Err:  fmt.Errorf("archive %q: %w", cfg.Dir, locked("archive")),
 			Hint: "is a bus running with this directory already? give each its own",
 		}
+	}
+	if kind := disk.Network(cfg.Dir); kind != "" && logger != nil {
+		logger.WarnContext(ctx, "the archive is on a file system of another machine, which may lose what is written: keep it on a disk of this one", "dir", cfg.Dir, "reason", kind)
 	}
 	a, err := sqlarchive.Open(ctx, sqlarchive.Config{Describer: cfg.Describer, Epoch: cfg.Epoch, Budget: cfg.Budget, Candidates: cfg.Candidates},
 		monthFiles{cfg.Dir}, archiveDialect, logger)
@@ -150,7 +154,7 @@ func (m monthFiles) Months(context.Context) (months []string, err error) {
 // then, nobody would send them again.
 func (m monthFiles) Open(_ context.Context, month string) (*segment.Tables, error) {
 	file := m.file(month)
-	if err := refuseForeign(file, "archive", archiveApplication, segment.SchemaVersion); err != nil {
+	if err := refuseForeign(file, "archive", archiveApplication, 1, segment.SchemaVersion); err != nil {
 		if code(err) == codeNotADatabase {
 			err = &fedmsg.HintError{Err: fmt.Errorf("%w: %w", ErrDamaged, err),
 				Hint: "restore the file from a backup, or remove it and fill the archive again from the log"}

@@ -168,7 +168,7 @@ func (w *writer) start(ctx context.Context) error {
 	if err := checkJournal(w.log.file + "-wal"); err != nil {
 		return err
 	}
-	if err := refuseForeign(w.log.file, "log", application, version); err != nil {
+	if err := refuseForeign(w.log.file, "log", application, version, version); err != nil {
 		return err
 	}
 	if err := w.dial(true); err != nil {

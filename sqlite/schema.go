@@ -86,8 +86,9 @@ func versions(c *conn) (schema, application, tables int64, err error) {
 }
 
 // refuseForeign looks at the file, if there is one, and refuses what is not of this
-// kind and version, before anything in it is changed. What is its name for people.
-func refuseForeign(file, what string, application, version int64) error {
+// kind, or of a version that cannot be read, before anything in it is changed. What is
+// its name for people.
+func refuseForeign(file, what string, application, oldest, version int64) error {
 	if info, err := os.Stat(file); err != nil || info.Size() == 0 {
 		return nil // there is none; or it cannot be opened, which will be told
 	}
@@ -104,7 +105,7 @@ func refuseForeign(file, what string, application, version int64) error {
 			Err:  fmt.Errorf("%s: schema version %d, and %d is the newest known here: %w", file, found, version, ErrNewerSchema),
 			Hint: "run the newer version of fedmsg that wrote this " + what + ", or point this one to another directory",
 		}
-	case (app != application || found != version) && (app != 0 || found != 0 || tables != 0):
+	case (app != application || found < oldest) && (app != 0 || found != 0 || tables != 0):
 		err = &fedmsg.HintError{
 			Err:  fmt.Errorf("%s: application ID %#x, schema version %d: no %s of fedmsg: %w", file, app, found, what, fedmsg.ErrInvalid),
 			Hint: "point fedmsg to a directory of its own",

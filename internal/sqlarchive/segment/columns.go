@@ -2,12 +2,15 @@ package segment
 
 import (
 	"cmp"
+	"context"
 	"database/sql"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 )
 
 // Rows are kept a second time, as columns: chunks of up to chunkSize messages that
@@ -18,6 +21,10 @@ import (
 // A chunk has what lies between its first key and that of the next chunk; the first
 // one begins with the segment. It is split when it grows too large.
 const chunkSize = 4096
+
+// chunkTable has the columns; ks are the keys.
+const chunkTable = `CREATE TABLE {chunk} (first {int} PRIMARY KEY, n {int} NOT NULL, ks {blob} NOT NULL, topics {blob} NOT NULL, categories {blob} NOT NULL,
+	agents {blob} NOT NULL, users {blob} NOT NULL, packages {blob} NOT NULL, objects {blob} NOT NULL)`
 
 // columnNames are the columns of kinds, in the order of the kinds.
 var columnNames = []string{TopicKind: "topics", CategoryKind: "categories", AgentKind: "agents", UserKind: "users", PackageKind: "packages", ObjectKind: "objects"}
@@ -339,4 +346,34 @@ func (w *Writer) repack(first int64, last bool, c *Columns) error {
 		}
 	}
 	return nil
+}
+
+// addColumns makes the columns of a segment that was made before there were any, in
+// one transaction: some seconds for a million messages.
+func (s *Segment) addColumns(ctx context.Context) error {
+	if s.Meta["schema"] != "1" {
+		return nil
+	}
+	var nobody sync.Mutex // is looking yet
+	_, err := Transact(ctx, &nobody, Change{In: s, Do: func(w *Writer) error {
+		err := w.Exec(chunkTable)
+		for last := int64(-1); err == nil; {
+			err = w.Query(lightColumns+"WHERE k > ? ORDER BY k LIMIT ?", []any{last, chunkSize}, func(rows *sql.Rows) error {
+				r := new(Row)
+				w.packs = append(w.packs, r)
+				return r.scan(rows, false)
+			})
+			if err != nil || len(w.packs) == 0 {
+				break
+			}
+			last = w.packs[len(w.packs)-1].K
+			err = w.pack()
+			w.packs = w.packs[:0]
+		}
+		if err == nil {
+			err = w.set("schema", strconv.Itoa(SchemaVersion))
+		}
+		return err
+	}, Then: func() { s.Meta["schema"] = strconv.Itoa(SchemaVersion) }})
+	return errors.Join(err, s.Forget())
 }

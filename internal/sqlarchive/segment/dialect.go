@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// SchemaVersion is the version of the tables.
-const SchemaVersion = 1
+// SchemaVersion is the version of the tables. Those of version 1 have no columns; they
+// get them when they are opened.
+const SchemaVersion = 2
 
 var (
 	// ErrNewer: the archive was written by a later version of this program.
@@ -131,9 +132,7 @@ var schema = []string{
 		PRIMARY KEY (kind, hour, term)) {keyed}`, // of topics and categories
 	`CREATE TABLE {roll_day} (kind {int} NOT NULL, day {int} NOT NULL, term {int} NOT NULL, n {int} NOT NULL,
 		PRIMARY KEY (kind, day, term)) {keyed}`, // of all kinds
-	// The same as columns, for who counts; ks are the keys.
-	`CREATE TABLE {chunk} (first {int} PRIMARY KEY, n {int} NOT NULL, ks {blob} NOT NULL, topics {blob} NOT NULL, categories {blob} NOT NULL,
-		agents {blob} NOT NULL, users {blob} NOT NULL, packages {blob} NOT NULL, objects {blob} NOT NULL)`,
+	chunkTable,
 }
 
 // spell fills in the words in braces, and parameters.

@@ -76,8 +76,12 @@ func OpenSegment(ctx context.Context, store Store, d *Dialect, month string) (*S
 	}
 	s := &Segment{Month: month, From: from, To: to, Dialect: d, Tables: tables, Codec: newCodec(make(map[int64][]byte)),
 		topics: make(map[int64]string), stamps: make(map[int64]string), texts: make(map[string]string)}
-	if err := s.load(ctx); err != nil {
-		return nil, fmt.Errorf("segment %s: %w", month, errors.Join(err, tables.Close()))
+	err = s.load(ctx)
+	if err == nil {
+		err = s.addColumns(ctx)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("segment %s: %w", month, errors.Join(err, s.Close()))
 	}
 	return s, nil
 }
