@@ -81,7 +81,7 @@ func TestMessageWalks(t *testing.T) {
 	walks := func(n, line string) map[string]string {
 		found := make(map[string]string)
 		doc := s.get("/messages/" + byNumber[n] + line)
-		for _, m := range regexp.MustCompile(`<li>(?:<a href="/messages/([^"?]+)[^"]*" class="newer">|<span class="muted">newest).*?<bdi>([^<]*)</bdi></span> (?:<a href="/messages/([^"?]+)[^"]*" class="older">|<span class="muted">oldest)`).FindAllStringSubmatch(doc.body, -1) {
+		for _, m := range regexp.MustCompile(`<li>(?:<a href="/messages/([^"?]+)[^"]*" class="newer">|<span class="muted">newest).*?<bdi>([^<]*)</bdi></a> (?:<a href="/messages/([^"?]+)[^"]*" class="older">|<span class="muted">oldest)`).FindAllStringSubmatch(doc.body, -1) {
 			found[m[2]] = ids[m[1]] + "<" + n + "<" + ids[m[3]]
 		}
 		return found

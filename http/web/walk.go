@@ -14,7 +14,7 @@ import (
 // A walk leads from a message to the next one on either side, of all or of those that
 // share something with it. An address is empty at the end.
 type walk struct {
-	What         string
+	What, Search string // Search has them all
 	Newer, Older string
 }
 
@@ -39,9 +39,9 @@ func (p *Pages) walks(ctx context.Context, e fedmsg.Entry, agent, line string) [
 		return fedmsg.Query{Filter: fedmsg.Filter{Op: fedmsg.Has, Test: fedmsg.Test{Field: f, Value: value}}}
 	}
 	var list []walk
-	add := func(what, line string, q fedmsg.Query) {
+	add := func(what, search, line string, q fedmsg.Query) {
 		newer, older := p.beside(ctx, e, q)
-		w := walk{What: what}
+		w := walk{What: what, Search: say.Search(search)}
 		if newer != "" {
 			w.Newer = messageURL(newer, line)
 		}
@@ -51,12 +51,12 @@ func (p *Pages) walks(ctx context.Context, e fedmsg.Entry, agent, line string) [
 		list = append(list, w)
 	}
 	if q, err := query.Parse(line, p.cfg.Now()); err == nil && line != "" {
-		add("in the search "+say.Visible(say.Clip(line, 60)), line, q)
+		add("in the search "+say.Visible(say.Clip(line, 60)), line, line, q)
 	}
-	add("of all", "", fedmsg.Query{})
-	add("of this topic", "", has(fedmsg.TopicField, string(e.Message.Topic)))
+	add("of all", "", "", fedmsg.Query{})
+	add("of this topic", say.FieldTerm(fedmsg.TopicField, string(e.Message.Topic)), "", has(fedmsg.TopicField, string(e.Message.Topic)))
 	if agent != "" {
-		add("by "+say.Visible(say.Clip(agent, 40)), "", has(fedmsg.AgentField, agent))
+		add("by "+say.Visible(say.Clip(agent, 40)), say.FieldTerm(fedmsg.AgentField, agent), "", has(fedmsg.AgentField, agent))
 	}
 	return list
 }

@@ -26,8 +26,8 @@ const (
 	// rhythmDays is what the usual rhythm of a service is taken from.
 	rhythmDays = 28
 	// quietTimes as long as usual, and quietLeast, is quiet.
-	quietTimes   = 20
-	quietLeast   = 15 * time.Minute
+	quietTimes = 20
+	quietLeast = 15 * time.Minute
 	// leastRhythm is from how many messages on a service has a rhythm.
 	leastRhythm  = 5
 	servicesLife = 10 * time.Second
