@@ -21,14 +21,34 @@ type Tiered struct {
 // followed is what is needed of a log: [Window] has it.
 type followed interface {
 	fedmsg.Reader
-	Page(ctx context.Context, after fedmsg.Seq, limit int, want ...fedmsg.Pattern) ([]fedmsg.Entry, fedmsg.Seq, error)
+	paged
 	State(ctx context.Context) (fedmsg.LogState, error)
+}
+
+// paged is what can be read in pages, as a [fedmsg.Log].
+type paged interface {
+	Page(ctx context.Context, after fedmsg.Seq, limit int, want ...fedmsg.Pattern) ([]fedmsg.Entry, fedmsg.Seq, error)
 }
 
 var _ fedmsg.Reader = Tiered{}
 
 // NewTiered puts an archive behind a log.
 func NewTiered(log followed, archive fedmsg.Reader) Tiered { return Tiered{log, archive} }
+
+// Page returns a page of the log, or of the archive if that can give pages and the log no
+// longer has what follows after. See [fedmsg.Log].
+func (t Tiered) Page(ctx context.Context, after fedmsg.Seq, limit int, want ...fedmsg.Pattern) ([]fedmsg.Entry, fedmsg.Seq, error) {
+	page, next, err := t.followed.Page(ctx, after, limit, want...)
+	archive, ok := t.archive.(paged)
+	if !ok || !errors.Is(err, fedmsg.ErrTooOld) {
+		return page, next, err
+	}
+	older, upTo, past := archive.Page(ctx, after, limit, want...)
+	if past != nil || upTo == after { // it does not reach up to the log, for now
+		return page, next, err
+	}
+	return older, upTo, nil
+}
 
 // Read follows the log, beginning in the archive if need be. See [fedmsg.Reader].
 // The error wraps [fedmsg.ErrTooOld] only if the archive has not what follows after
@@ -70,7 +90,7 @@ func (t Tiered) past(ctx context.Context, want []fedmsg.Pattern, after *fedmsg.S
 	if err != nil {
 		return fmt.Errorf("read after %d: %w", *after, err)
 	}
-	first, _, err := t.Page(ctx, state.First-1, 1)
+	first, _, err := t.followed.Page(ctx, state.First-1, 1)
 	if err != nil && !errors.Is(err, fedmsg.ErrTooOld) {
 		return fmt.Errorf("read after %d: %w", *after, err)
 	}

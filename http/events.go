@@ -121,6 +121,14 @@ func (s *Server) follow(w nethttp.ResponseWriter, r *nethttp.Request, q request,
 
 	hello := "retry: " + sse.RetryHint() + "\n: epoch " + state.Epoch + " last " + strconv.FormatUint(uint64(state.Last), 10) + "\n\n"
 	after, missing := q.start(state)
+	if missing == GapTooOld { // unless an archive has it
+		all := state
+		all.First = 1
+		at, _ := q.start(all)
+		if _, _, err := s.bus.Page(ctx, at, 1); err == nil {
+			after, missing = at, ""
+		}
+	}
 	err := st.Write([]byte(hello))
 	for err == nil {
 		if missing != "" {

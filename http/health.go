@@ -28,9 +28,13 @@ func (s *Server) ready(w nethttp.ResponseWriter, r *nethttp.Request) {
 	case err != nil:
 		s.notReady(w, fedmsg.LogUnavailable, "the log does not take messages")
 	default:
-		writeJSON(w, nethttp.StatusOK, map[string]any{
-			"status": "ready", "epoch": state.Epoch, "first": state.First, "last": state.Last,
-		})
+		body := map[string]any{"status": "ready", "epoch": state.Epoch, "first": state.First, "last": state.Last}
+		if s.cfg.Degraded != nil {
+			if why := s.cfg.Degraded(); why != "" {
+				body["status"], body["detail"] = "degraded", why
+			}
+		}
+		writeJSON(w, nethttp.StatusOK, body)
 	}
 }
 

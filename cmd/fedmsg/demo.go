@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"time"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/bus"
+	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/madeup"
 	"github.com/fedora-infra/fedmsg-go/x509"
 )
 
@@ -52,28 +54,19 @@ func demoPrinter(log fedmsg.Reader, from fedmsg.Seq, words fedmsg.Describer, w i
 	})
 }
 
-// demoGreeting tells a newcomer what is here and what to try.
-func demoGreeting(w io.Writer, web, inbound, outbound string) {
-	at := ""
-	if web != defaultHTTP {
-		at = " --bus http://" + web
+// buildDemo makes what the demo says, and has its past in the archive before anybody
+// can look.
+func (p *parts) buildDemo(ctx context.Context) error {
+	if !p.cfg.Demo {
+		return nil
 	}
-	fmt.Fprintf(w, `
-  A message bus is running, with made-up messages on it. Look at it in a browser:
-
-    http://%[1]s/
-
-    HTTP          http://%[1]s/api/v1/messages   /api/v1/events   /metrics
-    ZeroMQ in     %[2]s
-    ZeroMQ out    %[3]s
-
-  In a second terminal, try
-
-    go run ./cmd/fedmsg tail --terse%[4]s
-    go run ./cmd/fedmsg history package:kernel after:7d%[4]s
-    echo "Hello World." | go run ./cmd/fedmsg logger --modname=git --topic=repo.update%[4]s
-
-  Stop it with Ctrl-C.
-
-`, web, inbound, outbound, at)
+	d := madeup.Demo{World: madeup.New(rand.Uint64()), Prefix: p.cfg.TopicPrefix, Environment: p.cfg.Environment, Signer: p.signer}
+	if err := d.FillPast(ctx, p.window, time.Now()); err != nil {
+		return err
+	}
+	p.sources = append(p.sources, bus.RunnerFunc(func(ctx context.Context) error { return d.Run(ctx, p.gate, p.logger) }))
+	if p.archive == nil {
+		return nil
+	}
+	return p.archive.Fill(ctx)
 }

@@ -9,7 +9,6 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -80,7 +79,7 @@ func serve(ctx context.Context, env environ, cfg serveConfig) error {
 		return errors.Join(err, log.Close())
 	}
 	p := &parts{cfg: cfg, env: env, logger: logger, log: log, window: window, meters: fedmsg.Meters{log}}
-	for _, build := range []func(context.Context) error{p.buildWords, p.buildGate, p.buildArchive, p.buildZMQ, p.buildHTTP, p.announce} {
+	for _, build := range []func(context.Context) error{p.buildWords, p.buildGate, p.buildArchive, p.buildDemo, p.buildZMQ, p.buildHTTP, p.announce} {
 		if err := build(ctx); err != nil {
 			return errors.Join(err, p.close())
 		}
@@ -166,13 +165,6 @@ func (p *parts) buildGate(ctx context.Context) error {
 		return configError{err}
 	}
 	p.meters = append(p.meters, p.gate)
-	if p.cfg.Demo {
-		d := madeup.Demo{World: madeup.New(rand.Uint64()), Prefix: p.cfg.TopicPrefix, Environment: p.cfg.Environment, Signer: p.signer}
-		if err := d.FillPast(ctx, p.window, time.Now()); err != nil {
-			return err
-		}
-		p.sources = append(p.sources, bus.RunnerFunc(func(ctx context.Context) error { return d.Run(ctx, p.gate, p.logger) }))
-	}
 	return nil
 }
 
@@ -262,7 +254,7 @@ func (p *parts) announce(ctx context.Context) error {
 		p.logger.WarnContext(ctx, "unsigned messages are taken from some networks, and stamped verified: none", "unsigned_from", p.cfg.allowUnsigned)
 	}
 	if p.cfg.Demo {
-		demoGreeting(p.env.stdout, fmt.Sprint(p.bound["http"]), fmt.Sprint(p.bound["relay_inbound"]), fmt.Sprint(p.bound["relay_outbound"]))
+		madeup.Greet(p.env.stdout, fmt.Sprint(p.bound["http"]), defaultHTTP, fmt.Sprint(p.bound["relay_inbound"]), fmt.Sprint(p.bound["relay_outbound"]))
 		p.sinks = append(p.sinks, demoPrinter(p.window, state.Last, p.words, p.env.stdout))
 	}
 	if p.cfg.AddrFile != "" {

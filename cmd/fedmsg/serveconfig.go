@@ -236,8 +236,11 @@ func withoutEmpty(list []string) []string {
 
 func (c *serveConfig) tokenFile() string { return filepath.Join(c.Dir, "tokens.json") }
 
+// clock tells the log the time; tests turn it.
+var clock = time.Now
+
 func (c *serveConfig) log() sqlite.Config {
-	return sqlite.Config{Dir: c.Dir, RetentionAge: c.KeepFor, RetentionBytes: c.KeepBytes, MinFree: c.MinFree}
+	return sqlite.Config{Clock: clock, Dir: c.Dir, RetentionAge: c.KeepFor, RetentionBytes: c.KeepBytes, MinFree: c.MinFree}
 }
 
 func (c *serveConfig) http() http.Config {

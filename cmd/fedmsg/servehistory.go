@@ -38,13 +38,9 @@ func (p *parts) buildArchive(ctx context.Context) error {
 	if p.cfg.NoArchive {
 		return nil
 	}
-	state, err := p.log.State(ctx)
-	if err != nil {
-		return err
-	}
 	opener := shelves.Opener{Getenv: p.env.getenv, Logger: p.logger}
-	p.archive = past.NewKeeper(ctx, func(ctx context.Context) (past.Opened, error) {
-		return opener.Open(ctx, archiveDir(p.cfg.Archive, p.cfg.Dir), state.Epoch, p.words)
+	p.archive = past.NewKeeper(ctx, func(ctx context.Context, epoch string) (past.Opened, error) {
+		return opener.Open(ctx, archiveDir(p.cfg.Archive, p.cfg.Dir), epoch, p.words)
 	}, p.window, p.logger)
 	if err := p.archive.Problem(); isNewer(err) {
 		return err
@@ -64,7 +60,7 @@ func (p *parts) buildPages(cfg *http.Config) error {
 	if p.archive == nil {
 		return nil
 	}
-	cfg.Older = p.archive
+	cfg.Older, cfg.Degraded = p.archive, p.archive.Degraded
 	api, err := history.New(history.Config{Archive: p.archive, Log: p.reader(), Describer: p.words}, p.logger)
 	if err != nil {
 		return err

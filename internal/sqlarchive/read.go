@@ -91,6 +91,25 @@ func (a *Archive) Read(ctx context.Context, after fedmsg.Seq, want ...fedmsg.Pat
 	}
 }
 
+// Page returns at once what there is after a place in the log. See [fedmsg.Log].
+func (a *Archive) Page(ctx context.Context, after fedmsg.Seq, limit int, want ...fedmsg.Pattern) ([]fedmsg.Entry, fedmsg.Seq, error) {
+	at, last := a.epoch<<segment.SeqBits|int64(after), a.last.Load()
+	batch, next, err := []fedmsg.Entry(nil), at, error(nil)
+	if at > last {
+		err = fmt.Errorf("the archive ends at %d: %w", segment.PlaceSeq(a.epoch, last), fedmsg.ErrInvalid)
+	} else {
+		batch, next, err = a.page(ctx, at, want)
+	}
+	if err != nil {
+		return nil, after, fmt.Errorf("page after %d: %w", after, unavailable(ctx, err))
+	}
+	if limit = max(limit, 1); len(batch) > limit {
+		batch = batch[:limit]
+		next = segment.MakePlace(a.epoch, batch[limit-1].Seq)
+	}
+	return batch, max(after, segment.PlaceSeq(a.epoch, next)), nil
+}
+
 // page returns some entries after a place, and the last place that was looked at.
 func (a *Archive) page(ctx context.Context, at int64, want []fedmsg.Pattern) (batch []fedmsg.Entry, next int64, err error) {
 	v, err := a.view(ctx)

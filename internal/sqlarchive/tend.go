@@ -13,17 +13,6 @@ import (
 // Epoch is that of the log that the archive is fed from; "" if there was none yet.
 func (a *Archive) Epoch() string { return a.cfg.Epoch }
 
-// First returns the oldest place from which on the log can be read; 0 if there is none.
-func (a *Archive) First() fedmsg.Seq {
-	least := int64(0)
-	for _, s := range a.all() {
-		if p := s.Places[0].Load(); p != 0 && (least == 0 || p < least) {
-			least = p
-		}
-	}
-	return segment.PlaceSeq(a.epoch, max(least, a.floor.Load()))
-}
-
 // Skip notes that the log goes on after a place, and that nothing is between that place
 // and what is stored.
 func (a *Archive) Skip(ctx context.Context, to fedmsg.Seq) error {

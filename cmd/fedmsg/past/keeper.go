@@ -8,6 +8,7 @@ import (
 	"iter"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
@@ -21,17 +22,36 @@ type Opened interface {
 	following
 }
 
-// following is what an archive tells of the log that it is fed from.
+// following is an archive that is fed from a log.
 type following interface {
+	placed
+	// Tend looks after the archive until ctx ends.
+	Tend(ctx context.Context) error
+	io.Closer
+}
+
+// placed is what an archive tells of the log that it is fed from.
+type placed interface {
 	// Last returns the place up to which it holds the log.
 	Last() fedmsg.Seq
-	io.Closer
+	// Epoch is that of the log; "" if there was none.
+	Epoch() string
+	// Skip notes that the log goes on after a place.
+	Skip(ctx context.Context, to fedmsg.Seq) error
+	// Page reads by places, as of a log.
+	Page(ctx context.Context, after fedmsg.Seq, limit int, want ...fedmsg.Pattern) ([]fedmsg.Entry, fedmsg.Seq, error)
 }
 
 // A shelf is a log that can be looked into.
 type shelf interface {
 	Page(ctx context.Context, after fedmsg.Seq, limit int, want ...fedmsg.Pattern) ([]fedmsg.Entry, fedmsg.Seq, error)
 	State(ctx context.Context) (fedmsg.LogState, error)
+}
+
+// A resumable is a log that can take the place of one that was lost: [bus.Window].
+type resumable interface {
+	shelf
+	Resume(ctx context.Context, epoch string, last, to fedmsg.Seq) error
 }
 
 // How long to wait until an archive that did not open is tried again.
@@ -47,8 +67,8 @@ const (
 // delivered, since files of it were lost or put back from a back-up, what is missing
 // is taken from the log again.
 type Keeper struct {
-	open   func(context.Context) (Opened, error)
-	log    shelf
+	open   func(ctx context.Context, epoch string) (Opened, error)
+	log    resumable
 	logger *slog.Logger
 
 	mu      sync.RWMutex
@@ -58,6 +78,7 @@ type Keeper struct {
 	wait    time.Duration
 
 	filling sync.Mutex
+	resumed atomic.Uint64 // places up to here are not to be delivered any more
 }
 
 var (
@@ -67,9 +88,10 @@ var (
 )
 
 // NewKeeper makes a keeper, and opens the archive if it can be opened now; else
-// [Keeper.Problem] says why not. [Keeper.Run] or [Keeper.Close] must be called.
-// logger may be nil.
-func NewKeeper(ctx context.Context, open func(context.Context) (Opened, error), log shelf, logger *slog.Logger) *Keeper {
+// [Keeper.Problem] says why not. open opens it as that of the log with an epoch, or with
+// the epoch that the archive itself knows if it is "". [Keeper.Run] or [Keeper.Close]
+// must be called. logger may be nil.
+func NewKeeper(ctx context.Context, open func(ctx context.Context, epoch string) (Opened, error), log resumable, logger *slog.Logger) *Keeper {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
@@ -80,7 +102,7 @@ func NewKeeper(ctx context.Context, open func(context.Context) (Opened, error), 
 
 // try opens the archive.
 func (k *Keeper) try(ctx context.Context) {
-	archive, err := k.open(ctx)
+	archive, err := k.begin(ctx)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.problem = err; err != nil {
@@ -89,9 +111,6 @@ func (k *Keeper) try(ctx context.Context) {
 	}
 	k.archive = archive
 	close(k.ready)
-	if state, err := k.log.State(ctx); err == nil && archive.Last() > state.Last {
-		k.logger.ErrorContext(ctx, "the log is behind the archive: it ends before places that it gave already", "archived", archive.Last(), "last", state.Last, "epoch", state.Epoch)
-	}
 }
 
 // Run tries to open an archive that is not open, until ctx ends. Then it closes it.
@@ -108,8 +127,11 @@ func (k *Keeper) Run(ctx context.Context) error {
 			return nil
 		}
 	}
-	<-ctx.Done()
-	return k.Close()
+	archive, err := k.get()
+	if err == nil {
+		err = archive.Tend(ctx)
+	}
+	return errors.Join(err, k.Close())
 }
 
 // Close closes the archive. It may be called more than once.
@@ -126,6 +148,14 @@ func (k *Keeper) Problem() error {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
 	return k.problem
+}
+
+// Degraded says in words for everybody that the archive is not open; "" if it is.
+func (k *Keeper) Degraded() string {
+	if k.Problem() == nil {
+		return ""
+	}
+	return "there is no history now: the archive cannot be opened"
 }
 
 // get returns the archive if it is open.
@@ -146,15 +176,42 @@ func (k *Keeper) Deliver(ctx context.Context, batch []fedmsg.Entry) (int, error)
 		return 0, context.Cause(ctx)
 	}
 	archive, err := k.get()
-	if err != nil || len(batch) == 0 {
+	if err != nil {
 		return 0, err
 	}
 	k.filling.Lock()
 	defer k.filling.Unlock()
-	if err := k.fill(ctx, archive, batch[0].Seq); err != nil {
-		return 0, fmt.Errorf("fill the archive from the log: %w", err)
+	known := 0
+	for known < len(batch) && uint64(batch[known].Seq) <= k.resumed.Load() {
+		known++
 	}
-	return archive.Deliver(ctx, batch)
+	if known == len(batch) {
+		return known, nil
+	}
+	first := batch[known].Seq
+	if at := archive.Last(); at+1 < first {
+		k.logger.WarnContext(ctx, "the archive holds less of the log than it was given; filling it again", "archived", at, "last", first-1)
+	}
+	if err := k.fill(ctx, archive, first); err != nil {
+		return known, fmt.Errorf("fill the archive from the log: %w", err)
+	}
+	n, err := archive.Deliver(ctx, batch[known:])
+	return known + n, err
+}
+
+// Fill stores now what the log holds and the archive does not, if the archive is open.
+func (k *Keeper) Fill(ctx context.Context) error {
+	archive, err := k.get()
+	if err != nil {
+		return nil // it will be filled when it is
+	}
+	state, err := k.log.State(ctx)
+	if err != nil {
+		return err
+	}
+	k.filling.Lock()
+	defer k.filling.Unlock()
+	return k.fill(ctx, archive, state.Last+1)
 }
 
 // fillPart is how many entries are taken from the log at once.
@@ -166,7 +223,6 @@ func (k *Keeper) fill(ctx context.Context, archive Opened, before fedmsg.Seq) er
 	if at+1 >= before {
 		return nil
 	}
-	k.logger.WarnContext(ctx, "the archive holds less of the log than it was given; filling it again", "archived", at, "last", before-1)
 	for told := time.Now(); at+1 < before; {
 		entries, next, err := k.log.Page(ctx, at, fillPart)
 		if errors.Is(err, fedmsg.ErrTooOld) {
@@ -218,6 +274,10 @@ func (c cursors) Load(ctx context.Context, name string) (fedmsg.Seq, error) {
 	if err != nil || closed != nil {
 		return at, err
 	}
+	state, err := c.keeper.log.State(ctx)
+	if last := archive.Last(); err == nil && at < state.First-1 && state.First-1 <= last {
+		return state.First - 1, nil // the archive has what is before
+	}
 	if last := archive.Last(); last < at {
 		c.keeper.logger.WarnContext(ctx, "the archive holds less of the log than it was given; filling it again", "archived", last, "last", at)
 		return last, nil
@@ -262,6 +322,27 @@ func (k *Keeper) Count(ctx context.Context, q fedmsg.Query, by fedmsg.Grouping) 
 	return archive.Count(ctx, q, by)
 }
 
+// Facets counts by several fields, each as Count does: in one pass if the archive can.
+func (k *Keeper) Facets(ctx context.Context, q fedmsg.Query, limit int, fields ...fedmsg.Field) (all []fedmsg.Counts, err error) {
+	archive, err := k.get()
+	if err != nil {
+		return nil, err
+	}
+	if a, can := archive.(interface {
+		Facets(ctx context.Context, q fedmsg.Query, limit int, fields ...fedmsg.Field) ([]fedmsg.Counts, error)
+	}); can {
+		return a.Facets(ctx, q, limit, fields...)
+	}
+	for _, field := range fields {
+		counts, err := archive.Count(ctx, q, fedmsg.Grouping{Field: field, Limit: limit})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, counts)
+	}
+	return all, nil
+}
+
 // Terms lists values. See [fedmsg.Counter].
 func (k *Keeper) Terms(ctx context.Context, f fedmsg.Field, prefix string, limit int) ([]fedmsg.Term, error) {
 	archive, err := k.get()
@@ -282,6 +363,15 @@ func (k *Keeper) Read(ctx context.Context, after fedmsg.Seq, want ...fedmsg.Patt
 		}
 	}
 	return archive.Read(ctx, after, want...)
+}
+
+// Page reads by places in the log, as [Keeper.Read].
+func (k *Keeper) Page(ctx context.Context, after fedmsg.Seq, limit int, want ...fedmsg.Pattern) ([]fedmsg.Entry, fedmsg.Seq, error) {
+	archive, err := k.get()
+	if err != nil {
+		return nil, after, fmt.Errorf("page after %d: the archive is not open: %w", after, fedmsg.ErrTooOld)
+	}
+	return archive.Page(ctx, after, limit, want...)
 }
 
 // Samples yields the metrics of the archive, and whether it is open.

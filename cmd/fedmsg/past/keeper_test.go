@@ -46,6 +46,10 @@ func (s *shelfOf) Page(_ context.Context, after fedmsg.Seq, limit int, _ ...fedm
 	return page, after, nil
 }
 
+func (s *shelfOf) Resume(context.Context, string, fedmsg.Seq, fedmsg.Seq) error {
+	return errors.ErrUnsupported
+}
+
 // A listOf is an archive that only notes what it is given.
 type listOf struct {
 	Opened
@@ -66,14 +70,19 @@ func (l *listOf) Last() fedmsg.Seq {
 	}
 	return l.given[len(l.given)-1]
 }
-func (l *listOf) Close() error { l.closed = true; return nil }
+func (l *listOf) Close() error  { l.closed = true; return nil }
+func (l *listOf) Epoch() string { return "e" }
+func (l *listOf) Tend(ctx context.Context) error {
+	<-ctx.Done()
+	return nil
+}
 
 // What is missing before a batch is taken from the log, as far as that has it.
 func TestKeeperFills(t *testing.T) {
 	for _, first := range []fedmsg.Seq{1, 4} {
 		log, list := newShelf(t, 2500), new(listOf)
 		log.first = first
-		k := NewKeeper(t.Context(), func(context.Context) (Opened, error) { return list, nil }, log, nil)
+		k := NewKeeper(t.Context(), func(context.Context, string) (Opened, error) { return list, nil }, log, nil)
 		if n, err := k.Deliver(t.Context(), log.entries[2400:2410]); n != 10 || err != nil {
 			t.Fatalf("Deliver: %d, %v", n, err)
 		}
@@ -93,7 +102,7 @@ func (savedAt) Save(context.Context, string, fedmsg.Seq) error     { return nil 
 
 func TestKeeperCursors(t *testing.T) {
 	list := &listOf{given: []fedmsg.Seq{7}}
-	k := NewKeeper(t.Context(), func(context.Context) (Opened, error) { return list, nil }, newShelf(t, 20), nil)
+	k := NewKeeper(t.Context(), func(context.Context, string) (Opened, error) { return list, nil }, newShelf(t, 20), nil)
 	for saved, want := range map[savedAt]fedmsg.Seq{0: 0, 5: 5, 7: 7, 12: 7} {
 		if at, err := k.Cursors(saved).Load(t.Context(), "archive"); at != want || err != nil {
 			t.Errorf("saved at %d: Load gives %d, %v, want %d", saved, at, err, want)
@@ -106,7 +115,7 @@ func TestKeeperWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, list, tries := newShelf(t, 3), new(listOf), 0
 		var told fedmsgtest.LogBook
-		k := NewKeeper(t.Context(), func(context.Context) (Opened, error) {
+		k := NewKeeper(t.Context(), func(context.Context, string) (Opened, error) {
 			if tries++; tries < 4 {
 				return nil, io.ErrUnexpectedEOF
 			}

@@ -25,8 +25,12 @@ type Tended interface {
 
 // Mended is an archive that can be changed as a whole.
 type Mended interface {
-	// Redescribe finds anew by what messages are found.
+	// Redescribe finds anew by what messages are found that was found by other rules.
 	Redescribe(ctx context.Context, progress func(done, total int64)) (changed int64, err error)
+	// Forget has Redescribe find everything anew.
+	Forget(ctx context.Context) error
+	// Stale returns how many messages were found by other rules.
+	Stale(ctx context.Context) (int64, error)
 	// Prune removes the months that ended before a time.
 	Prune(ctx context.Context, before time.Time) (removed []string, err error)
 }
@@ -52,15 +56,23 @@ in its metrics, and takes care of itself.`,
 }
 
 func newStatus(env Env, p *place) *cobra.Command {
+	var describer func() (fedmsg.Describer, error)
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "status", Short: "Tell what is in it, and how far it holds the log", Args: cobra.NoArgs,
+		Long: `Tell what is in it, how far it holds the log, and how many messages were found by other
+rules than those of the flags: the bus finds these anew while it runs, or fedmsg
+archive redescribe does now.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, dir, err := p.files(env)
 			if err != nil {
 				return err
 			}
-			a, err := p.open(cmd.Context(), env, nil)
+			words, err := describer()
+			if err != nil {
+				return err
+			}
+			a, err := p.open(cmd.Context(), env, words)
 			if err != nil {
 				return err
 			}
@@ -69,6 +81,7 @@ func newStatus(env Env, p *place) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object")
+	describer = env.Words(cmd.Flags())
 	return cmd
 }
 
@@ -82,15 +95,20 @@ func status(ctx context.Context, env Env, a Tended, dir string, asJSON bool) err
 	if err != nil {
 		return err
 	}
+	stale, err := a.Stale(ctx)
+	if err != nil {
+		return err
+	}
 	about := struct {
 		Dir      string     `json:"dir"`
 		Messages int64      `json:"messages"`
 		Months   int64      `json:"months"`
 		Bytes    int64      `json:"bytes"`
 		Last     fedmsg.Seq `json:"last_sequence"`
+		Stale    int64      `json:"stale_messages"`
 		Oldest   time.Time  `json:"oldest,omitzero"`
 		Newest   time.Time  `json:"newest,omitzero"`
-	}{Dir: env.Shown(dir), Messages: values["archive_messages"], Months: values["archive_segments"], Bytes: values["archive_bytes"], Last: a.Last()}
+	}{Dir: env.Shown(dir), Messages: values["archive_messages"], Months: values["archive_segments"], Bytes: values["archive_bytes"], Last: a.Last(), Stale: stale}
 	if len(first.Entries) > 0 && len(last.Entries) > 0 {
 		about.Oldest, about.Newest = first.Entries[0].Message.Time, last.Entries[0].Message.Time
 	}
@@ -101,6 +119,9 @@ func status(ctx context.Context, env Env, a Tended, dir string, asJSON bool) err
 		float64(about.Bytes)/1e6, about.Bytes/max(about.Messages, 1))
 	if about.Messages > 0 {
 		_, err = fmt.Fprintf(env.Stdout, "oldest    %s\nnewest    %s\nlog       held up to place %d\n", about.Oldest.Format(time.RFC3339), about.Newest.Format(time.RFC3339), about.Last)
+	}
+	if err == nil && stale > 0 {
+		_, err = fmt.Fprintf(env.Stdout, "rules     %d messages were found by others; they are found anew while the bus runs\n", stale)
 	}
 	return err
 }
@@ -166,8 +187,12 @@ func newPrune(env Env, p *place) *cobra.Command {
 
 func newRedescribe(env Env, p *place) *cobra.Command {
 	var describer func() (fedmsg.Describer, error)
+	var all bool
 	cmd := &cobra.Command{
 		Use: "redescribe", Short: "Find users, packages and objects anew, after rules changed", Args: cobra.NoArgs,
+		Long: `Find users, packages and objects anew of the messages whose rules have changed since they
+were found. A bus does so while it runs; this does it now, and faster. Broken off, it goes
+on where it was when it is begun again, or when the bus runs.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			words, err := describer()
 			if err != nil {
@@ -178,6 +203,11 @@ func newRedescribe(env Env, p *place) *cobra.Command {
 				return err
 			}
 			defer a.Close()
+			if all {
+				if err := a.Forget(cmd.Context()); err != nil {
+					return err
+				}
+			}
 			bar := newProgress(env, "fedmsg archive redescribe", "messages")
 			changed, err := a.Redescribe(cmd.Context(), func(done, total int64) {
 				bar.whole = total
@@ -191,6 +221,7 @@ func newRedescribe(env Env, p *place) *cobra.Command {
 			return err
 		},
 	}
+	cmd.Flags().BoolVar(&all, "all", false, "of all messages, by whichever rules they were found")
 	describer = env.Words(cmd.Flags())
 	return cmd
 }

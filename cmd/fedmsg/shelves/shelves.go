@@ -50,6 +50,7 @@ func Shown(address string) string {
 
 // Open opens an archive, or makes one, as the one that the log of an epoch feeds.
 func (o Opener) Open(ctx context.Context, address, epoch string, words fedmsg.Describer) (past.Tended, error) {
+	words = withoutFetching(words)
 	if IsDatabase(address) {
 		cfg := o.database(address)
 		cfg.Describer, cfg.Epoch = words, epoch

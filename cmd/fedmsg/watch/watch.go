@@ -161,6 +161,10 @@ func (w *Watch) others(values map[string]float64, now time.Time) (parts []Part) 
 		}
 		parts = append(parts, p)
 	}
+	if stale := values["archive_stale_messages"]; stale > 0 {
+		parts = append(parts, Part{Name: "words in the archive", Kind: "other", State: "good", Word: "found anew, since rules changed",
+			Figure: figure(stale, "message", "messages") + " left", Rate: w.rates["archive_redescribed_total"]})
+	}
 	for name, end := range values {
 		of, isCertificate := strings.CutPrefix(name, "cert_not_after_timestamp_seconds ")
 		what := "certificate of the " + of
