@@ -10,6 +10,7 @@ import (
 	"time"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/irc/client"
 )
 
 const (
@@ -24,8 +25,8 @@ type Bot struct {
 	cfg       Config
 	describer fedmsg.Describer
 	logger    *slog.Logger
-	verb      Verb
-	clients   []*Client
+	verb      client.Verb
+	clients   []*client.Client
 	feeds     []*feed
 	asked     chan question
 	askers    askers
@@ -49,28 +50,28 @@ func New(cfg Config, describer fedmsg.Describer, logger *slog.Logger) (*Bot, err
 		logger = slog.New(slog.DiscardHandler)
 	}
 	b := &Bot{
-		cfg: cfg.withDefaults(), describer: describer, logger: logger.With("edge", "irc"), verb: Notice,
+		cfg: cfg.withDefaults(), describer: describer, logger: logger.With("edge", "irc"), verb: client.Notice,
 		asked: make(chan question, maxQuestions), askers: newAskers(),
 		sent:     fedmsg.NewCounters("notifier_sent_total", "sink", "outcome"),
 		commands: fedmsg.NewCounters("irc_commands_total", "outcome"),
 	}
 	if b.cfg.Method == "msg" {
-		b.verb = Privmsg
+		b.verb = client.Privmsg
 	}
-	clients := make(map[Connection]*Client)
+	clients := make(map[Connection]*client.Client)
 	for _, in := range b.cfg.Instances {
-		client := clients[in.Connection]
-		if client == nil {
+		shared := clients[in.Connection]
+		if shared == nil {
 			var err error
-			if client, err = b.newClient(in.Connection); err != nil {
+			if shared, err = b.newClient(in.Connection); err != nil {
 				return nil, err
 			}
-			clients[in.Connection] = client
-			b.clients = append(b.clients, client)
+			clients[in.Connection] = shared
+			b.clients = append(b.clients, shared)
 		}
 		f, _ := newFilter(in.Filters) // Validate has seen the error
 		b.feeds = append(b.feeds, &feed{
-			in: in, client: client, filter: f, style: style{b.cfg, in.MakePretty, in.MakeTerse},
+			in: in, client: shared, filter: f, style: style{b.cfg, in.MakePretty, in.MakeTerse},
 			folded: make(map[string]int), wake: make(chan struct{}, 1),
 		})
 		if in.MakeShort {
@@ -81,9 +82,9 @@ func New(cfg Config, describer fedmsg.Describer, logger *slog.Logger) (*Bot, err
 }
 
 // newClient makes the client of a connection, for all the channels that share it.
-func (b *Bot) newClient(conn Connection) (client *Client, err error) {
+func (b *Bot) newClient(conn Connection) (made *client.Client, err error) {
 	var errs []error
-	cfg := conn.client(func(file string) string {
+	cfg := conn.config(func(file string) string {
 		secret, err := readSecret(file)
 		errs = append(errs, err)
 		return secret
@@ -94,19 +95,20 @@ func (b *Bot) newClient(conn Connection) (client *Client, err error) {
 			Hint: "the file must be readable for this user and hold the password as its only line",
 		}
 	}
+	cfg.Dial = b.cfg.Dial
 	for _, in := range b.cfg.Instances {
 		if in.Connection == conn {
-			cfg.Channels = append(cfg.Channels, Channel{in.Channel, in.ChannelKey})
+			cfg.Channels = append(cfg.Channels, client.Channel{Name: in.Channel, Key: in.ChannelKey})
 			if cfg.LineRate == 0 || in.LineRate < cfg.LineRate {
 				cfg.LineRate = in.LineRate
 			}
 		}
 	}
 	if b.cfg.Commands == "members" {
-		cfg.Heard = func(h Heard) { b.heard(client, h) }
+		cfg.Heard = func(h client.Heard) { b.heard(made, h) }
 	}
-	client, err = NewClient(cfg, b.logger)
-	return client, err
+	made, err = client.New(cfg, b.logger)
+	return made, err
 }
 
 // Deliver queues the entries for the channels whose filters let them pass. It never
@@ -223,33 +225,27 @@ func (b *Bot) tell(ctx context.Context, f *feed) {
 // are.
 func (b *Bot) Samples() iter.Seq[fedmsg.Sample] {
 	return fedmsg.Meters{b.sent, b.commands, fedmsg.MeterFunc(func(yield func(fedmsg.Sample) bool) {
-		var up, in, reconnects, kicks, repeated, waiting float64
+		var up, in, waiting int
+		var failed, kicked, repeated uint64
 		for _, c := range b.clients {
-			reconnects += float64(c.reconnects.Load())
-			kicks += float64(c.kicks.Load())
-			repeated += float64(c.repeated.Load())
-			c.mu.Lock()
-			if c.session != nil {
+			st := c.State()
+			if st.Connected {
 				up++
 			}
-			for _, ch := range c.channels {
-				if ch.joined {
-					in++
-				}
-			}
-			c.mu.Unlock()
+			in += st.Joined
+			failed, kicked, repeated = failed+st.Failed, kicked+st.Kicked, repeated+st.Repeated
 		}
 		for _, f := range b.feeds {
 			n, _ := f.waiting()
-			waiting += float64(n)
+			waiting += n
 		}
-		_ = yield(fedmsg.Sample{Name: "irc_connections", Labels: []string{"state", "up"}, Value: up}) &&
-			yield(fedmsg.Sample{Name: "irc_connections", Labels: []string{"state", "down"}, Value: float64(len(b.clients)) - up}) &&
-			yield(fedmsg.Sample{Name: "irc_channels", Labels: []string{"state", "in"}, Value: in}) &&
-			yield(fedmsg.Sample{Name: "irc_channels", Labels: []string{"state", "out"}, Value: float64(len(b.feeds)) - in}) &&
-			yield(fedmsg.Sample{Name: "irc_waiting", Value: waiting}) &&
-			yield(fedmsg.Sample{Name: "irc_reconnects_total", Value: reconnects}) &&
-			yield(fedmsg.Sample{Name: "irc_kicks_total", Value: kicks}) &&
-			yield(fedmsg.Sample{Name: "irc_repeated_total", Value: repeated})
+		_ = yield(fedmsg.Sample{Name: "irc_connections", Labels: []string{"state", "up"}, Value: float64(up)}) &&
+			yield(fedmsg.Sample{Name: "irc_connections", Labels: []string{"state", "down"}, Value: float64(len(b.clients) - up)}) &&
+			yield(fedmsg.Sample{Name: "irc_channels", Labels: []string{"state", "in"}, Value: float64(in)}) &&
+			yield(fedmsg.Sample{Name: "irc_channels", Labels: []string{"state", "out"}, Value: float64(len(b.feeds) - in)}) &&
+			yield(fedmsg.Sample{Name: "irc_waiting", Value: float64(waiting)}) &&
+			yield(fedmsg.Sample{Name: "irc_reconnects_total", Value: float64(failed)}) &&
+			yield(fedmsg.Sample{Name: "irc_kicks_total", Value: float64(kicked)}) &&
+			yield(fedmsg.Sample{Name: "irc_repeated_total", Value: float64(repeated)})
 	})}.Samples()
 }

@@ -17,6 +17,8 @@ import (
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/fedmsgtest"
 	"github.com/fedora-infra/fedmsg-go/irc"
+	"github.com/fedora-infra/fedmsg-go/irc/client"
+	"github.com/fedora-infra/fedmsg-go/irc/irctest"
 )
 
 // A describer words messages by a function.
@@ -40,15 +42,16 @@ func with(change func(in *irc.Instance)) irc.Instance {
 }
 
 // onBot runs a bot on a network in memory, in fake time.
-func onBot(t *testing.T, cfg irc.Config, d fedmsg.Describer, test func(t *testing.T, n *network, b *irc.Bot, stop func())) {
+func onBot(t *testing.T, cfg irc.Config, d fedmsg.Describer, test func(t *testing.T, n *irctest.Network, b *irc.Bot, stop func())) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		n := newNetwork(t)
+		n := irctest.NewNetwork(t)
+		cfg.Dial = n.Dial
 		b, err := irc.New(cfg, d, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		stop := run(t, b.Dialling(n.dial).Run)
+		stop := irctest.Run(t, b.Run)
 		synctest.Wait()
 		stopped := false
 		test(t, n, b, func() { stopped = true; stop() })
@@ -104,7 +107,7 @@ func TestVectorsIRCPrettify(t *testing.T) {
 		if got := irc.Line(cfg, true, true, d, e); got != c.Out {
 			t.Errorf("%q: the line is %q, want %q", c.Title, got, c.Out)
 		}
-		if got, want := irc.Line(cfg, false, true, d, e), irc.Plain(c.Out); got != want {
+		if got, want := irc.Line(cfg, false, true, d, e), client.Plain(c.Out); got != want {
 			t.Errorf("%q: without colours the line is %q, want %q", c.Title, got, want)
 		}
 	}
@@ -176,29 +179,29 @@ func TestBadInputsIRC(t *testing.T) {
 		}
 		cases++
 		t.Run(c.Name, func(t *testing.T) {
-			onBot(t, irc.Config{Instances: []irc.Instance{with(func(in *irc.Instance) { in.MakePretty = false })}, Method: "msg"}, titled, func(t *testing.T, n *network, b *irc.Bot, stop func()) {
+			onBot(t, irc.Config{Instances: []irc.Instance{with(func(in *irc.Instance) { in.MakePretty = false })}, Method: "msg"}, titled, func(t *testing.T, n *irctest.Network, b *irc.Bot, stop func()) {
 				switch {
 				case c.Input.Message.Server != "":
 					for range 60 { // each connection is told it
-						n.says(strings.Split(strings.TrimSpace(c.Input.Message.Server), "\r\n")...)
-						later(time.Second)
+						n.Says(strings.Split(strings.TrimSpace(c.Input.Message.Server), "\r\n")...)
+						irctest.Later(time.Second)
 					}
 				case c.Input.Message.Rate > 0:
 					for i := range 60 * c.Input.Message.Rate {
 						deliver(t, b, entry(t, i, topic, "flood"))
-						later(time.Second / time.Duration(c.Input.Message.Rate))
+						irctest.Later(time.Second / time.Duration(c.Input.Message.Rate))
 					}
 				default:
 					m := fedmsgtest.MessageOf(1, topic, string(c.Input.Message.Msg))
 					deliver(t, b, fedmsg.Entry{Seq: 1, Message: m})
-					later(30 * time.Second)
+					irctest.Later(30 * time.Second)
 				}
-				lines := n.all("#a")
+				lines := n.All("#a")
 				if c.Input.Message.Server == "" && len(lines) == 0 {
 					t.Fatal("nothing was said")
 				}
-				if len(n.dials) > max(1, c.Must.Reconnects) {
-					t.Errorf("%d connections in a minute", len(n.dials))
+				if len(n.Dials) > max(1, c.Must.Reconnects) {
+					t.Errorf("%d connections in a minute", len(n.Dials))
 				}
 				if c.Must.Lines > 0 && len(lines) != c.Must.Lines {
 					t.Errorf("%d lines, want %d", len(lines), c.Must.Lines)
@@ -207,22 +210,22 @@ func TestBadInputsIRC(t *testing.T) {
 					t.Errorf("%d lines in a minute", len(lines))
 				}
 				digest := regexp.MustCompile(`^\* … \d+ more messages: git \d+$`)
-				if c.Must.Rate > 0 && !slices.ContainsFunc(lines, func(s said) bool { return digest.MatchString(s.text) }) {
+				if c.Must.Rate > 0 && !slices.ContainsFunc(lines, func(s irctest.Said) bool { return digest.MatchString(s.Text) }) {
 					t.Error("no line counts the others")
 				}
 				for _, s := range lines {
 					// As a word within the line it does nothing; it must not be a line of its own.
-					if c.Must.NotContain != "" && strings.HasPrefix(s.text, c.Must.NotContain) || c.Must.NotMatch != "" && regexp.MustCompile(c.Must.NotMatch).MatchString(s.wire) {
-						t.Errorf("it says %q", s.wire)
+					if c.Must.NotContain != "" && strings.HasPrefix(s.Text, c.Must.NotContain) || c.Must.NotMatch != "" && regexp.MustCompile(c.Must.NotMatch).MatchString(s.Wire) {
+						t.Errorf("it says %q", s.Wire)
 					}
-					if c.Must.Foreign != nil && irc.Plain(s.text) != s.text {
-						t.Errorf("it says, with formatting of others, %q", s.text)
+					if c.Must.Foreign != nil && client.Plain(s.Text) != s.Text {
+						t.Errorf("it says, with formatting of others, %q", s.Text)
 					}
-					if c.Must.Prefix != "" && !regexp.MustCompile("^("+c.Must.Prefix+")$").MatchString(s.verb) || len(s.wire) > 512 || !utf8.ValidString(s.wire) {
-						t.Errorf("it says %q", s.wire)
+					if c.Must.Prefix != "" && !regexp.MustCompile("^("+c.Must.Prefix+")$").MatchString(s.Verb) || len(s.Wire) > 512 || !utf8.ValidString(s.Wire) {
+						t.Errorf("it says %q", s.Wire)
 					}
 				}
-				if quits := n.got("QUIT"); quits != nil {
+				if quits := n.Got("QUIT"); quits != nil {
 					t.Errorf("it sends %q", quits)
 				}
 			})
@@ -235,9 +238,9 @@ func TestBadInputsIRC(t *testing.T) {
 
 // Of a backlog the newest are said, and the others counted.
 func TestBotFolds(t *testing.T) {
-	onBot(t, irc.Config{Instances: []irc.Instance{instance}}, titled, func(t *testing.T, n *network, b *irc.Bot, stop func()) {
-		n.do(func() { n.down = true })
-		n.cut()
+	onBot(t, irc.Config{Instances: []irc.Instance{instance}}, titled, func(t *testing.T, n *irctest.Network, b *irc.Bot, stop func()) {
+		n.Do(func() { n.Down = true })
+		n.Cut()
 		var batch []fedmsg.Entry
 		for i := range 223 {
 			at := fedmsg.Topic(topic)
@@ -248,12 +251,12 @@ func TestBotFolds(t *testing.T) {
 		}
 		deliver(t, b, batch[0]) // which is to be said already when the others come
 		deliver(t, b, batch[1:]...)
-		later(time.Hour)
-		n.do(func() { n.down = false })
-		later(15 * time.Minute)
+		irctest.Later(time.Hour)
+		n.Do(func() { n.Down = false })
+		irctest.Later(15 * time.Minute)
 		var got []string
-		for _, text := range n.texts("#a") {
-			_, words, ok := strings.Cut(irc.Plain(text), " -- ")
+		for _, text := range n.Texts("#a") {
+			_, words, ok := strings.Cut(client.Plain(text), " -- ")
 			if ok {
 				text = strings.Fields(words)[1]
 			}
@@ -279,52 +282,52 @@ func TestBotFilters(t *testing.T) {
 		}),
 		with(func(in *irc.Instance) { in.Channel = "#all" }),
 	}
-	onBot(t, irc.Config{Instances: instances}, titled, func(t *testing.T, n *network, b *irc.Bot, stop func()) {
+	onBot(t, irc.Config{Instances: instances}, titled, func(t *testing.T, n *irctest.Network, b *irc.Bot, stop func()) {
 		deliver(t, b, entry(t, 1, topic, "lub-dub"), entry(t, 2, "org.fedoraproject.prod.wiki.edit", "lub"), entry(t, 3, "org.fedoraproject.prod.bodhi.x", "dub"))
-		later(time.Minute)
-		if a, b, all := len(n.texts("#a")), len(n.texts("#b")), len(n.texts("#all")); a != 2 || b != 2 || all != 3 || len(n.dials) != 1 {
-			t.Errorf("%d, %d and %d messages, in %d connections; want 2, 2, 3 in 1", a, b, all, len(n.dials))
+		irctest.Later(time.Minute)
+		if a, b, all := len(n.Texts("#a")), len(n.Texts("#b")), len(n.Texts("#all")); a != 2 || b != 2 || all != 3 || len(n.Dials) != 1 {
+			t.Errorf("%d, %d and %d messages, in %d connections; want 2, 2, 3 in 1", a, b, all, len(n.Dials))
 		}
-		if s := n.all("#a")[0]; s.verb != "NOTICE" {
-			t.Errorf("they are said by %s", s.verb)
+		if s := n.All("#a")[0]; s.Verb != "NOTICE" {
+			t.Errorf("they are said by %s", s.Verb)
 		}
 	})
 }
 
 func TestBotAnswers(t *testing.T) {
 	cfg := irc.Config{Instances: []irc.Instance{instance}}
-	onBot(t, cfg, titled, func(t *testing.T, n *network, b *irc.Bot, stop func()) {
+	onBot(t, cfg, titled, func(t *testing.T, n *irctest.Network, b *irc.Bot, stop func()) {
 		deliver(t, b, entry(t, 1, topic, "kernel"), entry(t, 2, "org.fedoraproject.prod.wiki.edit", "page"))
-		later(time.Minute)
+		irctest.Later(time.Minute)
 		for _, line := range []string{"PRIVMSG bot :latest git", "PRIVMSG bot :HELP", "PRIVMSG bot :status", "PRIVMSG bot :latest", "PRIVMSG bot :latest"} {
-			n.says(":alice!a@a.example.org " + line)
-			later(20 * time.Second)
+			n.Says(":alice!a@a.example.org " + line)
+			irctest.Later(20 * time.Second)
 		}
-		got := n.all("alice")
+		got := n.All("alice")
 		for i, want := range []string{`^#a 00:00:01 .*git\.receive.* -- kernel`, "^help; status", `^up 1m40s; 2 messages said, 0 counted only, 0 refused; 0 waiting; in #a$`, " page ", " kernel "} {
-			if i >= len(got) || got[i].verb != "NOTICE" || !regexp.MustCompile(want).MatchString(got[i].text) {
-				t.Fatalf("answer %d of %q is not %q", i, n.texts("alice"), want)
+			if i >= len(got) || got[i].Verb != "NOTICE" || !regexp.MustCompile(want).MatchString(got[i].Text) {
+				t.Fatalf("answer %d of %q is not %q", i, n.Texts("alice"), want)
 			}
 		}
-		n.says(":mallory!m@m PRIVMSG bot :help", ":alice!a@a NOTICE bot :help", ":alice!a@a PRIVMSG bot :\x01VERSION\x01", ":alice!a@a PRIVMSG #a :help", ":alice!a@a PRIVMSG bot :", ":bot!b@b PRIVMSG bot :help")
-		later(time.Minute)
-		if more := len(n.all("alice")) - len(got); more != 0 || len(n.all("mallory")) != 0 {
-			t.Errorf("%d answers to what is no question, %d to a stranger", more, len(n.all("mallory")))
+		n.Says(":mallory!m@m PRIVMSG bot :help", ":alice!a@a NOTICE bot :help", ":alice!a@a PRIVMSG bot :\x01VERSION\x01", ":alice!a@a PRIVMSG #a :help", ":alice!a@a PRIVMSG bot :", ":bot!b@b PRIVMSG bot :help")
+		irctest.Later(time.Minute)
+		if more := len(n.All("alice")) - len(got); more != 0 || len(n.All("mallory")) != 0 {
+			t.Errorf("%d answers to what is no question, %d to a stranger", more, len(n.All("mallory")))
 		}
-		before := len(n.all("alice"))
+		before := len(n.All("alice"))
 		for range 100 {
-			n.says(":alice!a@a.example.org PRIVMSG bot :help")
+			n.Says(":alice!a@a.example.org PRIVMSG bot :help")
 		}
-		later(time.Minute)
-		if answers := len(n.all("alice")) - before; answers < 1 || answers > 3 {
+		irctest.Later(time.Minute)
+		if answers := len(n.All("alice")) - before; answers < 1 || answers > 3 {
 			t.Errorf("%d answers to a hundred questions at once, want 1 to 3", answers)
 		}
 	})
 	cfg.Commands = "nobody"
-	onBot(t, cfg, titled, func(t *testing.T, n *network, b *irc.Bot, stop func()) {
-		n.says(":alice!a@a PRIVMSG bot :help")
-		later(time.Minute)
-		if got := n.texts("alice"); got != nil {
+	onBot(t, cfg, titled, func(t *testing.T, n *irctest.Network, b *irc.Bot, stop func()) {
+		n.Says(":alice!a@a PRIVMSG bot :help")
+		irctest.Later(time.Minute)
+		if got := n.Texts("alice"); got != nil {
 			t.Errorf("nobody may ask, and it answers %q", got)
 		}
 	})
@@ -332,21 +335,21 @@ func TestBotAnswers(t *testing.T) {
 
 // A bot that is stopped says for a few seconds what waits, and counts the rest.
 func TestBotStops(t *testing.T) {
-	onBot(t, irc.Config{Instances: []irc.Instance{instance}}, titled, func(t *testing.T, n *network, b *irc.Bot, stop func()) {
+	onBot(t, irc.Config{Instances: []irc.Instance{instance}}, titled, func(t *testing.T, n *irctest.Network, b *irc.Bot, stop func()) {
 		for i := range 8 {
 			deliver(t, b, entry(t, i, topic, "x"))
 		}
 		began := time.Now()
 		stop()
-		said, unsaid := len(n.all("#a")), int(fedmsgtest.Value(b, "notifier_sent_total", "outcome", "unsaid"))
+		said, unsaid := len(n.All("#a")), int(fedmsgtest.Value(b, "notifier_sent_total", "outcome", "unsaid"))
 		if said != 3 || said+unsaid != 8 || time.Since(began) > 8*time.Second {
 			t.Errorf("after %s: %d said, %d counted as unsaid; want 3 of 8 in 5 s", time.Since(began), said, unsaid)
 		}
-		if got := n.got("QUIT"); len(got) != 1 {
+		if got := n.Got("QUIT"); len(got) != 1 {
 			t.Errorf("it leaves with %q", got)
 		}
 	})
-	onBot(t, irc.Config{Instances: []irc.Instance{instance}}, titled, func(t *testing.T, n *network, b *irc.Bot, stop func()) {
+	onBot(t, irc.Config{Instances: []irc.Instance{instance}}, titled, func(t *testing.T, n *irctest.Network, b *irc.Bot, stop func()) {
 		began := time.Now()
 		stop()
 		if took := time.Since(began); took > time.Second {
@@ -358,18 +361,18 @@ func TestBotStops(t *testing.T) {
 // A channel that does not let us speak is left alone for a minute, the others are told.
 func TestBotIsRefused(t *testing.T) {
 	instances := []irc.Instance{instance, with(func(in *irc.Instance) { in.Channel = "#b" })}
-	onBot(t, irc.Config{Instances: instances}, titled, func(t *testing.T, n *network, b *irc.Bot, stop func()) {
-		n.do(func() { n.silent["#a"] = true })
+	onBot(t, irc.Config{Instances: instances}, titled, func(t *testing.T, n *irctest.Network, b *irc.Bot, stop func()) {
+		n.Do(func() { n.Silent["#a"] = true })
 		for i := range 5 {
 			deliver(t, b, entry(t, i, topic, "x"))
 		}
-		later(30 * time.Second)
-		if tries := len(n.got("NOTICE #a")); tries != 2 || len(n.all("#b")) != 5 { // with colours, and without
-			t.Errorf("%d tries in #a, %d messages in #b; want 2 and 5", tries, len(n.all("#b")))
+		irctest.Later(30 * time.Second)
+		if tries := len(n.Got("NOTICE #a")); tries != 2 || len(n.All("#b")) != 5 { // with colours, and without
+			t.Errorf("%d tries in #a, %d messages in #b; want 2 and 5", tries, len(n.All("#b")))
 		}
-		n.do(func() { delete(n.silent, "#a") })
-		later(time.Minute)
-		if got := len(n.all("#a")); got != 4 || fedmsgtest.Value(b, "notifier_sent_total", "outcome", "refused") != 1 {
+		n.Do(func() { delete(n.Silent, "#a") })
+		irctest.Later(time.Minute)
+		if got := len(n.All("#a")); got != 4 || fedmsgtest.Value(b, "notifier_sent_total", "outcome", "refused") != 1 {
 			t.Errorf("%d messages in #a, want the 4 that were not refused", got)
 		}
 	})

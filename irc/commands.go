@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/fedora-infra/fedmsg-go/irc/client"
 )
 
 const (
@@ -24,7 +26,7 @@ const (
 
 // A question is a command that somebody may give.
 type question struct {
-	client *Client
+	client *client.Client
 	from   string
 	words  []string
 	shared []string // channels of both
@@ -55,12 +57,12 @@ func (a *askers) allow(who string) bool {
 // heard takes a command: said in private, no notice, no CTCP, by somebody who is in one
 // of our channels, and not too often. All else gets no answer, so that nobody has us
 // flood anybody.
-func (b *Bot) heard(client *Client, h Heard) {
+func (b *Bot) heard(from *client.Client, h client.Heard) {
 	words := strings.Fields(h.Text)
 	if !h.Private || h.Notice || len(words) == 0 || strings.HasPrefix(h.Text, "\x01") {
 		return
 	}
-	shared := client.Shared(h.From.Name)
+	shared := from.Shared(h.From.Name)
 	switch {
 	case len(shared) == 0:
 		b.commands.Add(1, "stranger")
@@ -70,7 +72,7 @@ func (b *Bot) heard(client *Client, h Heard) {
 		return
 	}
 	select {
-	case b.asked <- question{client, h.From.Name, words, shared}:
+	case b.asked <- question{from, h.From.Name, words, shared}:
 	default:
 		b.commands.Add(1, "too_often")
 	}
@@ -84,7 +86,7 @@ func (b *Bot) answer(ctx context.Context) {
 			return
 		case q := <-b.asked:
 			for _, line := range b.reply(ctx, q) {
-				if err := q.client.Say(ctx, Notice, q.from, line); err != nil {
+				if err := q.client.Say(ctx, client.Notice, q.from, line); err != nil {
 					b.logger.DebugContext(ctx, "an answer was not taken", "err", err)
 					break
 				}
@@ -140,7 +142,7 @@ func (b *Bot) latest(ctx context.Context, q question, word string) (lines []stri
 	if lines == nil {
 		lines = []string{"nothing yet"}
 		if word != "" {
-			lines = []string{fmt.Sprintf("nothing with %q in its topic, of the last %d", cut(Clean(word), 40), remember)}
+			lines = []string{fmt.Sprintf("nothing with %q in its topic, of the last %d", cut(client.Clean(word), 40), remember)}
 		}
 	}
 	return lines

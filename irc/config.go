@@ -2,6 +2,7 @@ package irc
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/fedora-infra/fedmsg-go/internal/pyregexp"
+	"github.com/fedora-infra/fedmsg-go/irc/client"
 )
 
 // colours are the names that irc_color_lookup uses, and mIRC's numbers for them.
@@ -39,6 +41,8 @@ type Config struct {
 	// ValidateSignatures has messages that nobody vouched for marked (unsigned), their
 	// words and links left out (validate_signatures). A gate with a CA takes none.
 	ValidateSignatures bool
+	// Dial makes the connections, below TLS. Default: that of a net.Dialer.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Commands is who may ask the bot something in private: nobody, or members of its
 	// channels. Default: members.
 	Commands string
@@ -62,7 +66,7 @@ type Connection struct {
 	// SASL ask for Account (default: Nickname). One line each.
 	PasswordFile                 string
 	Account, AccountPasswordFile string
-	// SASL is plain, external or nothing, as in [ClientConfig]; Regain as there.
+	// SASL is plain, external or nothing, as in [client.Config]; Regain as there.
 	SASL, Regain string
 	// Timeout is how long connecting may take and the server may be silent (timeout, in
 	// seconds). Default: 2m.
@@ -108,7 +112,7 @@ func (c Config) withDefaults() Config {
 		in.Nickname = cmp.Or(in.Nickname, "fedmsg-bot")
 		in.Timeout = cmp.Or(in.Timeout, 2*time.Minute)
 		in.LineRate = cmp.Or(in.LineRate, 2*time.Second)
-		if in.Channel != "" && !isChannel(in.Channel) {
+		if in.Channel != "" && !client.IsChannel(in.Channel) {
 			in.Channel = "#" + in.Channel // which old files leave out
 		}
 	}
@@ -158,9 +162,9 @@ func (in Instance) validate() error {
 	if in.Port < 0 || in.Port > 65535 {
 		errs = append(errs, fmt.Errorf("port: must be a port, is %d", in.Port))
 	}
-	cfg := in.client(verbatim)
+	cfg := in.config(verbatim)
 	cfg.Server = net.JoinHostPort(cmp.Or(in.Network, "required"), "1")
-	cfg.LineRate, cfg.Channels = in.LineRate, []Channel{{in.Channel, in.ChannelKey}}
+	cfg.LineRate, cfg.Channels = in.LineRate, []client.Channel{{Name: in.Channel, Key: in.ChannelKey}}
 	_, err := newFilter(in.Filters)
 	return errors.Join(append(errs, cfg.Validate(), err)...)
 }
@@ -175,7 +179,7 @@ func (c Config) validateAmong(i int) error {
 		if other.Connection != in.Connection {
 			return errors.New("an entry before it has the same server and nickname, and differs in how to connect")
 		}
-		if fold("", other.Channel) == fold("", in.Channel) {
+		if client.Fold("", other.Channel) == client.Fold("", in.Channel) {
 			return errors.New("an entry before it has the same channel")
 		}
 	}
@@ -185,9 +189,9 @@ func (c Config) validateAmong(i int) error {
 // verbatim stands in for the reading of secrets when a configuration is only looked at.
 func verbatim(file string) string { return file }
 
-// client makes the configuration of a client, without its channels.
-func (c Connection) client(secret func(file string) string) ClientConfig {
-	return ClientConfig{
+// config makes the configuration of a client, without its channels.
+func (c Connection) config(secret func(file string) string) client.Config {
+	return client.Config{
 		Server: net.JoinHostPort(c.Network, strconv.Itoa(c.Port)), TLS: c.SSL, CA: c.CA, ServerName: c.ServerName,
 		Certificate: c.Certificate, Key: c.Key, Nick: c.Nickname, RealName: "what happens on the message bus",
 		Password: secret(c.PasswordFile), SASL: c.SASL, Account: c.Account, AccountPassword: secret(c.AccountPasswordFile),

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/irc/client"
 )
 
 const (
@@ -25,7 +26,7 @@ const (
 // A feed is what waits for one channel.
 type feed struct {
 	in     Instance
-	client *Client
+	client *client.Client
 	filter filter
 	style  style
 
@@ -117,7 +118,7 @@ func summary(folded map[string]int) string {
 	})
 	var parts []string
 	for _, name := range names[:min(5, len(names))] {
-		parts = append(parts, fmt.Sprintf("%s %d", Clean(name), folded[name]))
+		parts = append(parts, fmt.Sprintf("%s %d", client.Clean(name), folded[name]))
 	}
 	if len(names) > 5 {
 		parts = append(parts, "…")

@@ -9,6 +9,7 @@ import (
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/internal/pyrepr"
+	"github.com/fedora-infra/fedmsg-go/irc/client"
 )
 
 // maxText is how many bytes of a message are said: about three lines.
@@ -24,13 +25,13 @@ type style struct {
 func (st style) line(ctx context.Context, d fedmsg.Describer, e fedmsg.Entry) string {
 	if !st.terse {
 		text := fmt.Sprintf("%-30s %s", e.Message.Topic, rawLiteral(e.Message))
-		return Clean(cut(text, maxText))
+		return client.Clean(cut(text, maxText))
 	}
 	w := d.Describe(ctx, e.Message)
 	if st.cfg.ValidateSignatures && e.Verified == fedmsg.Unverified {
 		w.Subtitle, w.Link = "(unsigned)", ""
 	}
-	title, subtitle, link := Clean(w.Title), Clean(w.Subtitle), Clean(w.Link)
+	title, subtitle, link := client.Clean(w.Title), client.Clean(w.Subtitle), client.Clean(w.Link)
 	if len(link) > maxText/2 {
 		link = "" // nobody can follow the half of it
 	}
@@ -57,7 +58,7 @@ func coloured(number int, text string) string {
 	if len(digits) == 1 && text != "" && text[0] >= '0' && text[0] <= '9' {
 		digits = "0" + digits
 	}
-	return string(colour) + digits + text + string(colour)
+	return "\x03" + digits + text + "\x03"
 }
 
 // cut shortens a text to n bytes, between characters.

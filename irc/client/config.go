@@ -1,4 +1,4 @@
-package irc
+package client
 
 import (
 	"cmp"
@@ -17,14 +17,14 @@ import (
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 )
 
-// Ways to prove who one is, for ClientConfig.SASL.
+// Ways to prove who one is, for Config.SASL.
 const (
 	SASLPlain    = "plain"
 	SASLExternal = "external"
 )
 
-// ClientConfig says how one connection to one network is. Server and Nick are required.
-type ClientConfig struct {
+// Config says how one connection to one network is. Server and Nick are required.
+type Config struct {
 	// Server is HOST:PORT.
 	Server string
 	// TLS encrypts the connection. The server's certificate is always verified:
@@ -90,7 +90,7 @@ type Heard struct {
 	Text    string
 }
 
-func (c ClientConfig) withDefaults() ClientConfig {
+func (c Config) withDefaults() Config {
 	c.User = cmp.Or(c.User, c.Nick)
 	c.RealName = cmp.Or(c.RealName, c.Nick)
 	c.Account = cmp.Or(c.Account, c.Nick)
@@ -106,14 +106,14 @@ func (c ClientConfig) withDefaults() ClientConfig {
 }
 
 // Validate reports everything that is wrong with c, joined, or nil. It reads no files.
-func (c ClientConfig) Validate() error {
+func (c Config) Validate() error {
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	host, port, err := net.SplitHostPort(c.Server)
 	if err != nil || host == "" || port == "" {
 		wrong("server: must be HOST:PORT, is %q", c.Server)
 	}
-	if err := validateWord(c.Nick, 30); err != nil || isChannel(c.Nick) || c.Nick[0] >= '0' && c.Nick[0] <= '9' || c.Nick[0] == '-' {
+	if err := validateWord(c.Nick, 30); err != nil || IsChannel(c.Nick) || c.Nick[0] >= '0' && c.Nick[0] <= '9' || c.Nick[0] == '-' {
 		wrong("nickname: must be one word of at most 30 bytes that begins with a letter, is %q", c.Nick)
 	}
 	for _, field := range []struct{ name, text string }{{"user", c.User}, {"account", c.Account}} {
@@ -127,7 +127,7 @@ func (c ClientConfig) Validate() error {
 		}
 	}
 	for _, ch := range c.Channels {
-		if err := validateWord(ch.Name, 64); err != nil || !isChannel(ch.Name) || strings.Contains(ch.Name, ",") {
+		if err := validateWord(ch.Name, 64); err != nil || !IsChannel(ch.Name) || strings.Contains(ch.Name, ",") {
 			wrong("channel: must be one word of at most 64 bytes that begins with #, is %q", ch.Name)
 		}
 		if err := validateWord(ch.Key, 64); ch.Key != "" && (err != nil || strings.Contains(ch.Key, ",")) {
@@ -156,7 +156,7 @@ func (c ClientConfig) Validate() error {
 }
 
 // validateProof checks the fields that say who we are and who the server is.
-func (c ClientConfig) validateProof(host string) error {
+func (c Config) validateProof(host string) error {
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	switch c.SASL {
@@ -205,7 +205,7 @@ func validateWord(s string, limit int) error {
 }
 
 // tlsConfig reads the files that TLS needs.
-func (c ClientConfig) tlsConfig() (*tls.Config, error) {
+func (c Config) tlsConfig() (*tls.Config, error) {
 	t := &tls.Config{ServerName: c.ServerName, MinVersion: tls.VersionTLS12}
 	if c.CA != "" {
 		text, err := os.ReadFile(c.CA)

@@ -1,4 +1,4 @@
-package irc_test
+package client_test
 
 import (
 	"slices"
@@ -6,7 +6,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/fedora-infra/fedmsg-go/irc"
+	"github.com/fedora-infra/fedmsg-go/irc/client"
 )
 
 func TestClean(t *testing.T) {
@@ -22,7 +22,7 @@ func TestClean(t *testing.T) {
 		"/msg NickServ DROP":         "/msg NickServ DROP", // a server obeys no slash
 		"\u200f\u2066right\u2069 to": "right to",
 	} {
-		if got := irc.Clean(in); got != want {
+		if got := client.Clean(in); got != want {
 			t.Errorf("Clean(%q) = %q, want %q", in, got, want)
 		}
 	}
@@ -36,7 +36,7 @@ func TestPlain(t *testing.T) {
 		"none":                                 "none",
 		"\x03":                                 "",
 	} {
-		if got := irc.Plain(in); got != want {
+		if got := client.Plain(in); got != want {
 			t.Errorf("Plain(%q) = %q, want %q", in, got, want)
 		}
 	}
@@ -60,7 +60,7 @@ func TestSplit(t *testing.T) {
 		{strings.Repeat("a", 15) + "\x0304,12both", 20, []string{strings.Repeat("a", 15), "\x0304,12both"}},
 		{"x" + strings.Repeat("b", 20), 1, []string{"x" + strings.Repeat("b", 13), strings.Repeat("b", 7)}}, // room is at least 14
 	} {
-		if got := irc.Split(tt.text, tt.room); !slices.Equal(got, tt.want) {
+		if got := client.Split(tt.text, tt.room); !slices.Equal(got, tt.want) {
 			t.Errorf("Split(%q, %d) = %q, want %q", tt.text, tt.room, got, tt.want)
 		}
 	}
@@ -76,7 +76,7 @@ func FuzzSplit(f *testing.F) {
 	f.Add(strings.Repeat("\x0312,3日\x04ffffff,0000001", 50), 14)
 	f.Fuzz(func(t *testing.T, text string, room int) {
 		room = max(14+max(room, -room)%450, 14)
-		pieces := irc.Split(text, room)
+		pieces := client.Split(text, room)
 		rest := text
 		for i, piece := range pieces {
 			if len(piece) > room {
@@ -96,12 +96,12 @@ func FuzzSplit(f *testing.F) {
 		if strings.Trim(rest, " ") != "" {
 			t.Fatalf("Split(%q, %d) loses %q", text, room, rest)
 		}
-		for _, piece := range irc.Split(irc.Clean(text), room) {
-			line, err := irc.FormatLine("PRIVMSG", "#c", piece)
+		for _, piece := range client.Split(client.Clean(text), room) {
+			line, err := client.FormatLine("PRIVMSG", "#c", piece)
 			if err != nil || len(line) > 512 || strings.Count(line, "\n") != 1 || strings.ContainsAny(line, "\x00\x01\x02\x03") || !utf8.ValidString(line) {
 				t.Fatalf("Clean(%q) makes the line %q, %v", text, line, err)
 			}
-			if m, err := irc.ParseMessage(line); err != nil || m.Command != "PRIVMSG" || len(m.Params) != 2 || m.Params[1] != piece {
+			if m, err := client.ParseMessage(line); err != nil || m.Command != "PRIVMSG" || len(m.Params) != 2 || m.Params[1] != piece {
 				t.Fatalf("Clean(%q) makes the line %q, which is %+v, %v", text, line, m, err)
 			}
 		}

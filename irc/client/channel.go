@@ -1,4 +1,4 @@
-package irc
+package client
 
 import (
 	"fmt"
@@ -181,7 +181,7 @@ func (s *session) gone(name, nick, why string) {
 	if !ours {
 		return
 	}
-	s.c.kicks.Add(1)
+	s.c.kicked.Add(1)
 	s.refuse(name, "no longer in the channel")
 	s.outside(ch, why)
 }

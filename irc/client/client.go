@@ -1,4 +1,4 @@
-package irc
+package client
 
 import (
 	"context"
@@ -35,7 +35,7 @@ const steady = 5 * time.Minute
 // Client is one connection to a network, made again whenever it is lost. It may be used
 // by several goroutines at once.
 type Client struct {
-	cfg    ClientConfig
+	cfg    Config
 	tls    *tls.Config // nil without TLS
 	logger *slog.Logger
 
@@ -48,12 +48,12 @@ type Client struct {
 	changed  chan struct{} // closed at each change of what is guarded here
 	channels []*channel
 
-	reconnects, kicks, repeated atomic.Uint64
+	failed, kicked, repeated atomic.Uint64
 }
 
-// NewClient makes a client, and reads the files that cfg names. [Client.Run] connects.
+// New makes a client, and reads the files that cfg names. [Client.Run] connects.
 // logger may be nil.
-func NewClient(cfg ClientConfig, logger *slog.Logger) (*Client, error) {
+func New(cfg Config, logger *slog.Logger) (*Client, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("irc %s: %w", cfg.Server, err)
 	}
@@ -94,7 +94,7 @@ func (c *Client) Run(ctx context.Context) error {
 			wait = c.cfg.ReconnectMin
 		}
 		pause := wait/2 + rand.N(wait/2+1)
-		c.reconnects.Add(1)
+		c.failed.Add(1)
 		c.logger.WarnContext(ctx, "no connection to the network, will connect again", "wait", pause, "err", err)
 		select {
 		case <-time.After(pause):
@@ -213,6 +213,28 @@ func (c *Client) wait(ctx context.Context, to string) error {
 		return cause
 	}
 	return err
+}
+
+// State is how a client is, and what happened to it since it was made.
+type State struct {
+	Connected bool
+	Joined    int    // channels that it is in
+	Failed    uint64 // connections that could not be made, or were lost
+	Kicked    uint64 // out of channels
+	Repeated  uint64 // texts that were said again, since connection or channel was lost over them
+}
+
+// State tells how the client is.
+func (c *Client) State() State {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	st := State{Connected: c.session != nil, Failed: c.failed.Load(), Kicked: c.kicked.Load(), Repeated: c.repeated.Load()}
+	for _, ch := range c.channels {
+		if ch.joined {
+			st.Joined++
+		}
+	}
+	return st
 }
 
 // Nick returns the name that we have now, "" while we are not in.

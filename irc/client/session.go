@@ -1,4 +1,4 @@
-package irc
+package client
 
 import (
 	"bufio"
@@ -123,7 +123,7 @@ func (s *session) send(command string, params ...string) {
 	}
 }
 
-func (s *session) fold(name string) string { return fold(s.mapping, name) }
+func (s *session) fold(name string) string { return Fold(s.mapping, name) }
 
 // handle handles one line. An error ends the session.
 func (s *session) handle(m *Message) error {
@@ -137,7 +137,7 @@ func (s *session) handle(m *Message) error {
 	case "CAP", "AUTHENTICATE", "900", "901", "902", "903", "904", "905", "906", "907", "908", "001":
 		return s.handleLogin(m)
 	case "431", "432", "433", "436", "437":
-		if s.welcomed.IsZero() || !isChannel(m.param(1)) {
+		if s.welcomed.IsZero() || !IsChannel(m.param(1)) {
 			return s.nickTaken(m)
 		}
 		s.handleChannel(m)

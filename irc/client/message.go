@@ -1,4 +1,4 @@
-package irc
+package client
 
 import (
 	"errors"
@@ -175,9 +175,9 @@ func formatLine(command string, params ...string) (string, error) {
 	return b.String(), nil
 }
 
-// fold makes nicks and channels comparable, by the rule that the server announces as
+// Fold makes nicks and channels comparable, by the rule that the server announces as
 // CASEMAPPING; without one it is rfc1459, where []\~ are the capitals of {}|^.
-func fold(mapping, name string) string {
+func Fold(mapping, name string) string {
 	upper := byte('Z')
 	switch mapping {
 	case "ascii":
@@ -195,5 +195,5 @@ func fold(mapping, name string) string {
 	return string(folded)
 }
 
-// isChannel reports whether a name is that of a channel, not of a person.
-func isChannel(name string) bool { return name != "" && strings.IndexByte("#&+!", name[0]) >= 0 }
+// IsChannel reports whether a name is that of a channel, not of a person.
+func IsChannel(name string) bool { return name != "" && strings.IndexByte("#&+!", name[0]) >= 0 }

@@ -1,4 +1,6 @@
-package irc_test
+// Package irctest is the other side of IRC for tests: a network in memory, for fake time,
+// and real servers, each in a directory of its own, on free ports of 127.0.0.1.
+package irctest
 
 import (
 	"bufio"
@@ -13,43 +15,42 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/fedora-infra/fedmsg-go/irc"
+	"github.com/fedora-infra/fedmsg-go/irc/client"
 )
 
-// A said is a line that reached a target.
-type said struct {
-	at           time.Duration // since the network began
-	verb, to     string
-	text         string
-	wire         string // as others in a channel get it
-	from, client string
+// A Said is a line that reached a target.
+type Said struct {
+	At       time.Duration // since the network began
+	Verb, To string
+	Text     string
+	Wire     string // as others in a channel get it
 }
 
-// A network is an IRC server in memory, as far as a client notices.
-type network struct {
+// A Network is an IRC server in memory, as far as a client notices.
+type Network struct {
 	t     *testing.T
 	start time.Time
 
-	mu       sync.Mutex
-	down     bool              // nobody can connect
-	caps     string            // offered in CAP LS
-	password string            // what SASL PLAIN wants, account\0account\0password in base64
-	taken    map[string]bool   // nicks that others have
-	modes    map[string]string // of channels
-	keys     map[string]string // of channels
-	refuse   string            // the numeric with which joins are refused
-	host     string            // of clients, as others see it
-	mute     bool              // it says nothing, not even PONG
-	silent   map[string]bool   // 404 for all that is said there
-	dials    []time.Duration
-	lines    []string // from clients, in order
-	said     []said
+	mu       sync.Mutex        // of all that follows; see Do
+	Down     bool              // nobody can connect
+	Caps     string            // offered in CAP LS
+	Password string            // what SASL PLAIN wants, account\0account\0password in base64
+	Taken    map[string]bool   // nicks that others have
+	Modes    map[string]string // of channels
+	Keys     map[string]string // of channels
+	Refuse   string            // the numeric with which joins are refused
+	Host     string            // of clients, as others see it
+	Mute     bool              // it says nothing, not even PONG
+	Silent   map[string]bool   // 404 for all that is said there
+	Dials    []time.Duration
+	Lines    []string // from clients, in order
+	said     []Said
 	current  *link
 }
 
 // A link is one client.
 type link struct {
-	n           *network
+	n           *Network
 	conn        net.Conn
 	nick        string
 	user        string
@@ -60,18 +61,20 @@ type link struct {
 	out         chan string
 }
 
-func newNetwork(t *testing.T) *network {
-	return &network{t: t, start: time.Now(), host: host, taken: map[string]bool{}, modes: map[string]string{}, keys: map[string]string{}, silent: map[string]bool{}}
+// NewNetwork makes a network, in a bubble of testing/synctest.
+func NewNetwork(t *testing.T) *Network {
+	return &Network{t: t, start: time.Now(), Host: Host, Taken: map[string]bool{}, Modes: map[string]string{}, Keys: map[string]string{}, Silent: map[string]bool{}}
 }
 
-// host is what others see of a client at first.
-const host = "bot.users.example.org"
+// Host is what others see of a client at first.
+const Host = "bot.users.example.org"
 
-func (n *network) dial(context.Context, string, string) (net.Conn, error) {
+// Dial connects a client, as a net.Dialer would.
+func (n *Network) Dial(context.Context, string, string) (net.Conn, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.dials = append(n.dials, time.Since(n.start))
-	if n.down {
+	n.Dials = append(n.Dials, time.Since(n.start))
+	if n.Down {
 		return nil, errors.New("connection refused")
 	}
 	ours, theirs := net.Pipe()
@@ -82,15 +85,15 @@ func (n *network) dial(context.Context, string, string) (net.Conn, error) {
 	return ours, nil
 }
 
-// do changes the network.
-func (n *network) do(what func()) {
+// Do changes the network.
+func (n *Network) Do(what func()) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	what()
 }
 
-// says sends lines to the client that came last.
-func (n *network) says(lines ...string) {
+// Says sends lines to the client that came last.
+func (n *Network) Says(lines ...string) {
 	n.mu.Lock()
 	l := n.current
 	n.mu.Unlock()
@@ -100,8 +103,28 @@ func (n *network) says(lines ...string) {
 	synctest.Wait()
 }
 
-// cut ends the connection of the client that came last.
-func (n *network) cut() {
+// Now is how long the network has been there.
+func (n *Network) Now() time.Duration { return time.Since(n.start) }
+
+// Rename gives the client that came last another nick.
+func (n *Network) Rename(nick string) {
+	var old string
+	n.Do(func() { old, n.current.nick = n.current.prefix(), nick })
+	n.Says(":" + old + " NICK " + nick)
+}
+
+// Kick throws the client that came last out of a channel.
+func (n *Network) Kick(channel string) {
+	var nick string
+	n.Do(func() {
+		nick = n.current.nick
+		n.current.channels = slices.DeleteFunc(n.current.channels, func(ch string) bool { return ch == channel })
+	})
+	n.Says(":op!o@o KICK " + channel + " " + nick + " :out")
+}
+
+// Cut ends the connection of the client that came last.
+func (n *Network) Cut() {
 	n.mu.Lock()
 	l := n.current
 	n.mu.Unlock()
@@ -109,11 +132,11 @@ func (n *network) cut() {
 	synctest.Wait()
 }
 
-// got returns the lines of clients that begin so.
-func (n *network) got(prefix string) (found []string) {
+// Got returns the lines of clients that begin so.
+func (n *Network) Got(prefix string) (found []string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for _, line := range n.lines {
+	for _, line := range n.Lines {
 		if strings.HasPrefix(line, prefix) {
 			found = append(found, line)
 		}
@@ -121,19 +144,20 @@ func (n *network) got(prefix string) (found []string) {
 	return found
 }
 
-// texts returns what was said to a target.
-func (n *network) texts(to string) (found []string) {
-	for _, s := range n.all(to) {
-		found = append(found, s.text)
+// Texts returns what was said to a target.
+func (n *Network) Texts(to string) (found []string) {
+	for _, s := range n.All(to) {
+		found = append(found, s.Text)
 	}
 	return found
 }
 
-func (n *network) all(to string) (found []said) {
+// All returns what was said to a target, with all that is known of it.
+func (n *Network) All(to string) (found []Said) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, s := range n.said {
-		if s.to == to {
+		if s.To == to {
 			found = append(found, s)
 		}
 	}
@@ -142,7 +166,7 @@ func (n *network) all(to string) (found []said) {
 
 // send queues a line, as a kernel would: who writes on a pipe waits for the reader.
 func (l *link) send(line string) {
-	l.n.do(func() {
+	l.n.Do(func() {
 		if l.out != nil {
 			l.out <- line + "\r\n"
 		}
@@ -160,7 +184,7 @@ func (l *link) write(out <-chan string) {
 // end closes the connection, and ends both goroutines of the link.
 func (l *link) end() {
 	l.conn.Close()
-	l.n.do(func() {
+	l.n.Do(func() {
 		if l.out != nil {
 			close(l.out)
 			l.out = nil
@@ -176,14 +200,14 @@ func (l *link) serve() {
 		if len(line)+2 > 512 {
 			l.n.t.Errorf("a line of %d bytes: %.80q", len(line)+2, line)
 		}
-		m, err := irc.ParseMessage(line)
+		m, err := client.ParseMessage(line)
 		if err != nil {
 			l.n.t.Errorf("the client sends %q: %v", line, err)
 			return
 		}
 		l.n.mu.Lock()
-		l.n.lines = append(l.n.lines, line)
-		mute := l.n.mute
+		l.n.Lines = append(l.n.Lines, line)
+		mute := l.n.Mute
 		answers := l.answer(m)
 		l.n.mu.Unlock()
 		if mute {
@@ -199,7 +223,7 @@ func (l *link) serve() {
 }
 
 // answer is what the server answers; n.mu is held.
-func (l *link) answer(m irc.Message) []string {
+func (l *link) answer(m client.Message) []string {
 	n := l.n
 	p := func(i int) string {
 		if i < len(m.Params) {
@@ -212,7 +236,7 @@ func (l *link) answer(m irc.Message) []string {
 		switch p(0) {
 		case "LS":
 			l.negotiating = true
-			return []string{":srv CAP * LS :" + n.caps}
+			return []string{":srv CAP * LS :" + n.Caps}
 		case "REQ":
 			return []string{":srv CAP * ACK :" + p(1)}
 		case "END":
@@ -227,33 +251,34 @@ func (l *link) answer(m irc.Message) []string {
 			if len(p(0)) == 400 {
 				return nil
 			}
-			if l.auth != n.password {
+			if l.auth != n.Password {
 				return []string{":srv 904 * :SASL authentication failed"}
 			}
+			l.auth = ""
 			return []string{":srv 900 * * acct :You are now logged in", ":srv 903 * :SASL authentication successful"}
 		}
 	case "USER":
 		l.user = p(0)
 	case "NICK":
-		if n.taken[p(0)] {
+		if n.Taken[p(0)] {
 			return []string{":srv 433 * " + p(0) + " :Nickname is already in use."}
 		}
 		old := l.nick
 		l.nick = p(0)
 		if l.in {
-			return []string{":" + old + "!~u@" + n.host + " NICK " + p(0)}
+			return []string{":" + old + "!~u@" + n.Host + " NICK " + p(0)}
 		}
 	case "JOIN":
-		if n.refuse != "" {
-			return []string{":srv " + n.refuse + " " + l.nick + " " + p(0) + " :Cannot join channel"}
+		if n.Refuse != "" {
+			return []string{":srv " + n.Refuse + " " + l.nick + " " + p(0) + " :Cannot join channel"}
 		}
-		if n.keys[p(0)] != p(1) {
+		if n.Keys[p(0)] != p(1) {
 			return []string{":srv 475 " + l.nick + " " + p(0) + " :Cannot join channel (+k)"}
 		}
 		l.channels = append(l.channels, p(0))
 		return []string{":" + l.prefix() + " JOIN " + p(0), ":srv 353 " + l.nick + " = " + p(0) + " :@alice " + l.nick + " +bob!b@b"}
 	case "MODE":
-		return []string{":srv 324 " + l.nick + " " + p(0) + " " + n.modes[p(0)]}
+		return []string{":srv 324 " + l.nick + " " + p(0) + " " + n.Modes[p(0)]}
 	case "PING":
 		return []string{":srv PONG srv :" + p(0)}
 	case "QUIT":
@@ -268,38 +293,38 @@ func (l *link) answer(m irc.Message) []string {
 	return nil
 }
 
-func (l *link) prefix() string { return l.nick + "!~u@" + l.n.host }
+func (l *link) prefix() string { return l.nick + "!~u@" + l.n.Host }
 
-func (l *link) talk(m irc.Message) []string {
+func (l *link) talk(m client.Message) []string {
 	n, to, text := l.n, m.Params[0], m.Params[1]
 	if to == "NickServ" {
 		if nick, ok := strings.CutPrefix(text, "GHOST "); ok {
 			nick, _, _ = strings.Cut(nick, " ")
-			delete(n.taken, nick)
+			delete(n.Taken, nick)
 		}
 		return nil
 	}
 	switch {
-	case to[0] == '#' && !slices.Contains(l.channels, to), n.silent[to]:
+	case to[0] == '#' && !slices.Contains(l.channels, to), n.Silent[to]:
 		return []string{":srv 404 " + l.nick + " " + to + " :Cannot send to channel"}
-	case strings.Contains(n.modes[to], "c") && strings.Contains(text, "\x03"):
+	case strings.Contains(n.Modes[to], "c") && strings.Contains(text, "\x03"):
 		return []string{":srv 404 " + l.nick + " " + to + " :Can't send colors to channel (+c is set)"}
 	}
 	wire := ":" + l.prefix() + " " + m.Command + " " + to + " :" + text + "\r\n"
 	if len(wire) > 512 {
 		n.t.Errorf("others get a line of %d bytes", len(wire))
 	}
-	n.said = append(n.said, said{time.Since(n.start), m.Command, to, text, wire, l.nick, l.user})
+	n.said = append(n.said, Said{time.Since(n.start), m.Command, to, text, wire})
 	return nil
 }
 
-// plainProof is what SASL PLAIN sends.
-func plainProof(account, password string) string {
+// PlainProof is what SASL PLAIN sends.
+func PlainProof(account, password string) string {
 	return base64.StdEncoding.EncodeToString([]byte(account + "\x00" + account + "\x00" + password))
 }
 
-// run runs something until the test ends it, within its bubble.
-func run(t *testing.T, what func(ctx context.Context) error) (stop func()) {
+// Run runs something until the test ends it, within its bubble.
+func Run(t *testing.T, what func(ctx context.Context) error) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- what(ctx) }()
@@ -313,8 +338,8 @@ func run(t *testing.T, what func(ctx context.Context) error) (stop func()) {
 	}
 }
 
-// later lets time pass.
-func later(d time.Duration) {
+// Later lets time pass.
+func Later(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
 }

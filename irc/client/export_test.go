@@ -1,0 +1,4 @@
+package client
+
+// FormatLine is what every line that is sent passes through.
+var FormatLine = formatLine
