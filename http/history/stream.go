@@ -24,6 +24,9 @@ const (
 	maxLastEventID = 512
 	// pastPage is how many messages of the past are taken from the archive at once.
 	pastPage = 200
+	// briefPast is how far a stream may look back without counting as one out of the past:
+	// a page that was just made asks for what came meanwhile.
+	briefPast = time.Minute
 )
 
 // A spot is where a stream is. In the past, which is told in the order of time, it is
@@ -105,7 +108,7 @@ func (a *API) stream(w nethttp.ResponseWriter, r *route.Request) error {
 	}
 	defer leave()
 	done := func() {}
-	if f.spot.past {
+	if f.spot.past && r.Now.Sub(f.spot.since) > briefPast {
 		if done, err = place(a.exports, r.Request); err != nil {
 			return err
 		}

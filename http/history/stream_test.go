@@ -353,6 +353,52 @@ func TestStreamLimits(t *testing.T) {
 	}
 }
 
+// A slow archive answers about long ago when it is let.
+type slow struct {
+	archive
+	let chan struct{}
+}
+
+func (s slow) Search(ctx context.Context, q fedmsg.Query) (fedmsg.Page, error) {
+	if q.Since.Before(now.Add(-time.Hour)) {
+		select {
+		case <-s.let:
+		case <-ctx.Done():
+			return fedmsg.Page{}, ctx.Err()
+		}
+	}
+	return s.archive.Search(ctx, q)
+}
+
+// One address can have so many streams out of the past at once; what looks back for
+// some seconds is none.
+func TestStreamBriefPast(t *testing.T) {
+	let := make(chan struct{})
+	r := start(t, func(s *setup) {
+		s.cfg.Limits = history.Limits{ExportsPerAddr: 1}
+		s.archive = slow{s.archive, let}
+	})
+	mux := nethttp.NewServeMux()
+	r.api.Routes(mux)
+	outside := httptest.NewServer(nethttp.HandlerFunc(func(w nethttp.ResponseWriter, req *nethttp.Request) {
+		req.RemoteAddr = "192.0.2.1:80"
+		mux.ServeHTTP(w, req)
+	}))
+	defer outside.Close()
+	r.url = outside.URL
+	defer close(let)
+	first := r.follow(t, "after=2d", "")
+	defer first.close()
+	if a := r.get(t, "/api/v1/stream?after=2d"); a.StatusCode != 429 {
+		t.Errorf("the second stream out of the past: %s, want 429", a)
+	}
+	brief := r.follow(t, "after=15s", "")
+	defer brief.close()
+	if first.status != 200 || brief.status != 200 {
+		t.Errorf("the first stream = %d, one of some seconds = %d, want 200", first.status, brief.status)
+	}
+}
+
 // The ID of an event of the past is read back as it was.
 func TestStreamIDs(t *testing.T) {
 	r := start(t, nil)
