@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -51,8 +52,8 @@ func history(ctx context.Context, l *lab) error {
 		return err
 	}
 	defer s.stop()
-	a := &asker{ctx: ctx, base: "http://" + s.bound.HTTP, traffic: t, rng: rand.New(rand.NewPCG(7, 7)), client: &http.Client{Timeout: 30 * time.Second}}
-	return errors.Join(a.table(l, "Pages of 25, over HTTP; p50, p99", pageRows), a.table(l, "Charts, counts and facets, over HTTP; p50, p99", countRows), a.quiet(l))
+	a := &asker{ctx: ctx, base: "http://" + s.bound.HTTP, traffic: t, rng: rand.New(rand.NewPCG(7, 7)), client: &http.Client{Timeout: 30 * time.Second}, server: s.cmd.Process.Pid}
+	return errors.Join(a.table(l, "Pages of 25, over HTTP: p50, p99, processor time of the server for one", pageRows), a.table(l, "Charts, counts and facets, over HTTP: p50, p99, processor time of the server for one", countRows), a.quiet(l))
 }
 
 // cpu is what this process used of the processors.
@@ -153,19 +154,43 @@ type asker struct {
 	traffic *traffic
 	rng     *rand.Rand
 	client  *http.Client
+	server  int // its process
 }
 
 // asked is what became of a row's requests.
 type asked struct {
 	p50, p99 time.Duration
-	partial  int // answers that say that they are not complete
-	bytes    int // of the answers together
+	cpu      time.Duration // that the server used for one
+	partial  int           // answers that say that they are not complete
+}
+
+func (r asked) String() string {
+	text := short(r.p50) + ", " + short(r.p99) + ", " + short(r.cpu)
+	if r.partial > 0 {
+		text += fmt.Sprintf(" (%d of %d cut short)", r.partial, historyRequests)
+	}
+	return text
+}
+
+// processorTime returns what a process used of the processors, by /proc/PID/stat, which
+// counts hundredths of a second.
+func processorTime(pid int) time.Duration {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	if len(fields) < 13 {
+		return 0
+	}
+	return time.Duration(number(fields[11])+number(fields[12])) * 10 * time.Millisecond // user and system
 }
 
 // ask makes the requests of one row. Only what the server needs to answer is timed, and
 // the way over loopback; what the answer says is looked at afterwards.
 func (a *asker) ask(path func(a *asker) string) (r asked, err error) {
 	took := make([]time.Duration, 0, historyRequests)
+	var before time.Duration
 	for i := range historyWarm + historyRequests {
 		url := a.base + path(a)
 		start := time.Now()
@@ -174,10 +199,10 @@ func (a *asker) ask(path func(a *asker) string) (r asked, err error) {
 			return r, err
 		}
 		if i < historyWarm {
+			before = processorTime(a.server)
 			continue
 		}
 		took = append(took, time.Since(start))
-		r.bytes += len(body)
 		var answer struct {
 			Complete   *bool `json:"complete"`
 			Incomplete bool  `json:"incomplete"`
@@ -186,7 +211,7 @@ func (a *asker) ask(path func(a *asker) string) (r asked, err error) {
 			r.partial++
 		}
 	}
-	r.p50, r.p99 = percentile(took, .5), percentile(took, .99)
+	r.p50, r.p99, r.cpu = percentile(took, .5), percentile(took, .99), (processorTime(a.server)-before)/historyRequests
 	return r, nil
 }
 
@@ -226,10 +251,7 @@ func (a *asker) table(l *lab, title string, rows []questionRow) error {
 			if err != nil {
 				return fmt.Errorf("%s: %w", row.name, err)
 			}
-			cells[1+n] = short(r.p50) + ", " + short(r.p99)
-			if r.partial > 0 {
-				cells[1+n] += fmt.Sprintf(" (%d of %d cut short)", r.partial, historyRequests)
-			}
+			cells[1+n] = r.String()
 			if n == 0 && row.original > 0 {
 				cells[4] = ratio(row.original.Seconds(), r.p50.Seconds())
 			}

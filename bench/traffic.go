@@ -85,8 +85,11 @@ func (t *traffic) next() (fedmsg.Entry, error) {
 	build := 1_000_000 + t.rng.IntN(1_000_000)
 	var b strings.Builder
 	fmt.Fprintf(&b, `{"agent":%q,"owner":%q,"package":%q,"update":%q,"build_id":%d,"task":%d,"state":%d,"old":0,"new":1,"instance":"primary","release":"%d.fc44",`+
-		`"version":"%d.%d.%d","rev":%q,"url":"https://src.example.org/rpms/%s/c/%s","email":"%s@example.org","branch":"rawhide","seen":false,"text":"`,
-		user, other, pkg, object, build, build*3, t.rng.IntN(5), t.rng.IntN(9), t.rng.IntN(20), t.rng.IntN(20), t.rng.IntN(20), t.hash(20), pkg, t.hash(20), user)
+		`"version":"%d.%d.%d","url":"https://src.example.org/rpms/%s/c/%s","commit":{"email":"%s@example.org","path":"/srv/git/repositories/rpms/%s.git","repo":%q,"branch":"rawhide",`+
+		`"seen":false,"rev":%q,"stats":{"files":{"%s.spec":{"additions":%d,"deletions":%d,"lines":%d},"sources":{"additions":1,"deletions":1,"lines":2}},`+
+		`"total":{"additions":%d,"deletions":%d,"files":2,"lines":%d}},"namespace":"rpms"},"request":{"id":%d,"arches":["x86_64","aarch64","ppc64le","s390x"],"priority":20,"scratch":false},"text":"`,
+		user, other, pkg, object, build, build*3, t.rng.IntN(5), t.rng.IntN(9), t.rng.IntN(20), t.rng.IntN(20), t.rng.IntN(20), pkg, t.hash(20), user, pkg, pkg, t.hash(20), pkg,
+		t.rng.IntN(99), t.rng.IntN(99), t.rng.IntN(198), t.rng.IntN(99), t.rng.IntN(99), t.rng.IntN(198), build+7)
 	for size := 1000 + t.rng.IntN(240); b.Len() < size; {
 		b.WriteString(t.vocabulary[t.words.Uint64()] + " ")
 	}

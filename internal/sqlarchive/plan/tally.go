@@ -3,6 +3,7 @@ package plan
 import (
 	"cmp"
 	"database/sql"
+	"slices"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/internal/sqlarchive/segment"
@@ -57,49 +58,60 @@ func (t *Tallying) Segment(p segment.Part, c *condition) error {
 	var rest []*counting
 	for i, kind := range t.Kinds {
 		one := &counting{into: &part.of[i], kind: kind, at: -1}
-		unit := t.rollup(c, kind)
-		whole := max(unit, 1) << segment.SerialBits
-		first, last := (from+whole-1)/whole*whole, to/whole*whole
-		if unit == 0 || first >= last || !t.worth(p, c, kind, unit, first, last) {
+		units := t.rollups(c, kind)
+		if !slices.ContainsFunc(units, func(unit int64) bool { _, _, worth := t.worth(p, c, kind, unit, from, to); return worth }) {
 			rest = append(rest, one)
 			continue
 		}
-		err := t.rolled(p, c, one, unit, first, last)
-		for _, end := range [][2]int64{{from, first}, {last, to}} {
-			if err == nil {
-				err = t.each(p, c, end[0], end[1], one)
-			}
-		}
-		if err != nil {
+		if err := t.byRollups(p, c, one, units, from, to); err != nil {
 			return err
 		}
 	}
 	return t.each(p, c, from, to, rest...)
 }
 
-// rollup returns the unit, in milliseconds, of a rollup that answers: if the
-// condition is everything, or one topic, category or other term, and it is parted
-// by the same kind or by none; 0 if none does.
-func (t *Tallying) rollup(c *condition, by int64) int64 {
+// byRollups counts by rollups of some units, the longest first, and what they leave at
+// the ends of the range by columns or by messages.
+func (t *Tallying) byRollups(p segment.Part, c *condition, one *counting, units []int64, from, to int64) error {
+	for i, unit := range units {
+		first, last, worth := t.worth(p, c, one.kind, unit, from, to)
+		if !worth {
+			continue
+		}
+		err := t.rolled(p, c, one, unit, first, last)
+		for _, end := range [][2]int64{{from, first}, {last, to}} {
+			if err == nil {
+				err = t.byRollups(p, c, one, units[i+1:], end[0], end[1])
+			}
+		}
+		return err
+	}
+	return t.each(p, c, from, to, one)
+}
+
+// rollups returns the units, in milliseconds, of the rollups that answer, the longest
+// first: there are some if the condition is everything, or one topic, category or other
+// term, and it is parted by the same kind or by none.
+func (t *Tallying) rollups(c *condition, by int64) (units []int64) {
 	kind, single := by, c.isConstant()
 	if !single {
 		if c.op != fedmsg.Has || c.not || !c.exact || c.column == 0 || by != 0 && by != c.kind {
-			return 0
+			return nil
 		}
 		if kind = c.kind; kind > segment.CategoryKind && len(c.terms) == 0 {
-			return 0
+			return nil
 		}
 	}
 	if by > segment.CategoryKind && by != segment.AgentKind && !single {
-		return 0 // of a message with one user the other users count, too
+		return nil // of a message with one user the other users count, too
+	}
+	if t.Step%segment.DayMillis == 0 {
+		units = append(units, segment.DayMillis)
 	}
 	if kind <= segment.CategoryKind && t.Step%segment.HourMillis == 0 {
-		return segment.HourMillis
+		units = append(units, segment.HourMillis)
 	}
-	if kind > segment.CategoryKind && t.Step%segment.DayMillis == 0 {
-		return segment.DayMillis
-	}
-	return 0
+	return units
 }
 
 // About what it costs, in nanoseconds, to look for a term in a step of a rollup, to
@@ -110,26 +122,40 @@ const (
 	columnCost = 8
 )
 
-// worth reports whether to read a rollup in a range of keys is less than to read
-// columns.
-func (t *Tallying) worth(p segment.Part, c *condition, by, unit, from, to int64) bool {
-	columns := float64(p.Rows.Load()) * float64(to-from) / float64(p.To-p.From) * columnCost
-	steps := float64((to - from) >> segment.SerialBits / unit)
+// worth returns the whole units in a range of keys, and reports whether to read a
+// rollup of them is less than to read columns.
+func (t *Tallying) worth(p segment.Part, c *condition, by, unit, from, to int64) (first, last int64, is bool) {
+	whole := unit << segment.SerialBits
+	first, last = (from+whole-1)/whole*whole, to/whole*whole
+	columns := float64(p.Rows.Load()) * float64(last-first) / float64(p.To-p.From) * columnCost
+	steps := float64((last - first) >> segment.SerialBits / unit)
 	switch {
+	case first >= last:
+		return first, last, false
 	case !c.isConstant():
-		return steps*float64(len(c.terms))*seekCost < columns
+		return first, last, t.isAll(p, first, last) || steps*float64(max(1, len(c.terms)))*seekCost < columns
 	case by > segment.AgentKind: // there are about as many rows as messages
-		return false
-	case t.Step == 0 && from == p.From && to == p.To:
-		return true
+		return first, last, false
+	case t.isAll(p, first, last):
+		return first, last, true
 	case by == segment.AgentKind:
-		return false
+		return first, last, false
 	}
-	return steps*float64(p.TopicCount())*rollCost < columns
+	return first, last, steps*float64(p.TopicCount())*rollCost < columns
+}
+
+// isAll reports whether a range has all of a segment, and is not parted: then the
+// totals of terms answer.
+func (t *Tallying) isAll(p segment.Part, from, to int64) bool {
+	return t.Step == 0 && from == p.From && to == p.To
 }
 
 // rolled counts by a rollup, in a range of whole units.
 func (t *Tallying) rolled(p segment.Part, c *condition, one *counting, unit, from, to int64) error {
+	if !c.isConstant() && one.kind == 0 && len(c.terms) > 0 && t.isAll(p, from, to) {
+		one.into.add(0, 0, c.cost)
+		return nil
+	}
 	table, step := "{roll_hour}", "hour"
 	if unit == segment.DayMillis {
 		table, step = "{roll_day}", "day"
@@ -147,7 +173,7 @@ func (t *Tallying) rolled(p segment.Part, c *condition, one *counting, unit, fro
 	text := "SELECT " + columns + " FROM " + table + " WHERE kind = ? AND " + step + " >= ? AND " + step + " <= ?"
 	args := []any{kind, first, last}
 	switch {
-	case c.isConstant() && t.Step == 0 && from == p.From && to == p.To: // all that there is
+	case c.isConstant() && t.isAll(p, from, to):
 		text, args, group = "SELECT 0, id, n FROM {term} WHERE kind = ? AND n > 0", []any{kind}, ""
 	case c.isConstant():
 	case len(c.terms) == 1: // a look for each step is less than all terms of all steps
