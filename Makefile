@@ -25,7 +25,7 @@ lint: ## formatting, vet, staticcheck, modernizers, go.mod
 ##@ Deeper
 fuzz: ## each fuzz target for FUZZTIME
 	scripts/fuzz.sh $(FUZZTIME)
-bench: ## ours beside a floor and a peer; one part with BENCH=durable|relay|fanout|http|program|words
+bench: ## ours beside a floor and a peer; one part with BENCH=durable|relay|fanout|http|program|words|history
 	cd bench && go run . $(BENCH)
 script: ## the program as its user sees it
 	go test -count=1 -run 'TestScript' ./cmd/fedmsg
