@@ -340,7 +340,7 @@ func (set *ruleset) fingerprints(cfg Config) map[string]string {
 	short := func(text []byte) string { return fmt.Sprintf("%.8x", sha256.Sum256(text)) }
 	prints := map[string]string{"": short(general)}
 	for service, files := range set.byService {
-		all := slices.Clone(general)
+		all := []byte(prints[""])
 		for _, en := range files {
 			text := set.inForce[en.file]
 			if en.read != nil { // built in

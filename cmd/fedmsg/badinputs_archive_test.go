@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -175,7 +176,7 @@ func (c archiveCase) checkKept(t *testing.T, archive string, cases map[string]ar
 	}
 }
 
-// metrics reads the metrics of a bus whose name begins so.
+// metrics reads a metric of a bus, as a plain number; "" if there is none.
 func metrics(t *testing.T, addrs map[string]string, name string) string {
 	t.Helper()
 	resp, err := http.Get("http://" + addrs["http"] + "/metrics")
@@ -189,7 +190,9 @@ func metrics(t *testing.T, addrs map[string]string, name string) string {
 	}
 	for line := range strings.Lines(string(text)) {
 		if value, ok := strings.CutPrefix(line, name+" "); ok {
-			return strings.TrimSpace(value)
+			if n, err := strconv.ParseFloat(strings.TrimSpace(value), 64); err == nil {
+				return strconv.FormatFloat(n, 'f', -1, 64)
+			}
 		}
 	}
 	return ""
@@ -253,178 +256,4 @@ func filled(t *testing.T, count int) (dir string, last fedmsg.Seq) {
 	archives(t, addrs, last, told)
 	stop()
 	return dir, last
-}
-
-// TestBadInputsArchiveFiles starts a bus on an archive whose files are not what they
-// should be: the bus goes on in every case, or says why not.
-func TestBadInputsArchiveFiles(t *testing.T) {
-	t.Run("sqlite-header-garbage", func(t *testing.T) {
-		dir, _ := filled(t, 3)
-		change(t, monthOf(t, dir), func(b []byte) { copy(b, "garbage garbage ") })
-		addrs, told, _ := startServeLogged(t, dir)
-		say(t, addrs, 2)
-		if up := metrics(t, addrs, "fedmsg_archive_up"); up != "0" || !strings.Contains(told.String(), "not a database") {
-			t.Errorf("archive_up %s, and the log says %s", up, told.String())
-		}
-	})
-	t.Run("sqlite-newer-schema", func(t *testing.T) {
-		dir, _ := filled(t, 3)
-		change(t, monthOf(t, dir), func(b []byte) { b[60], b[61] = 0x7f, 0xff }) // user_version
-		got := fedmsgWith(t, new(fakeBus), "", nil, "serve", "--dir", dir, "--http", "127.0.0.1:0", "--relay-inbound=", "--relay-outbound=", "--gateway=")
-		if got.status != 78 || !strings.Contains(got.stderr, "newer") {
-			t.Errorf("exit %d, want 78; %s", got.status, got.stderr)
-		}
-	})
-	t.Run("sqlite-readonly-file", func(t *testing.T) {
-		dir, _ := filled(t, 3)
-		if err := os.Chmod(monthOf(t, dir), 0o444); err != nil {
-			t.Fatal(err)
-		}
-		addrs, _, _ := startServeLogged(t, dir)
-		say(t, addrs, 2) // root may write it all the same; the bus goes on in any case
-	})
-	t.Run("sqlite-page-bit-flip", func(t *testing.T) {
-		dir, _ := filled(t, 60)
-		change(t, monthOf(t, dir), func(b []byte) { b[len(b)-3] ^= 1 }) // in the last cell of a page
-		got := fedmsgWith(t, new(fakeBus), "", nil, "archive", "verify", "--dir", dir)
-		flipped := got.status
-		for page := 1; flipped == 0 && page < 12; page++ { // not every bit of a page is in use
-			change(t, monthOf(t, dir), func(b []byte) { at := page * 16384; b[min(at+16384, len(b))-9] ^= 1 })
-			got = fedmsgWith(t, new(fakeBus), "", nil, "archive", "verify", "--dir", dir)
-			flipped = got.status
-		}
-		if flipped == 0 {
-			t.Errorf("nothing is found: %+v", got)
-		}
-	})
-	for _, name := range []string{"sqlite-wal-truncated", "sqlite-wal-deleted"} {
-		t.Run(name, func(t *testing.T) {
-			from, crashed := t.TempDir(), t.TempDir()
-			addrs, told, _ := startServeLogged(t, from)
-			last := say(t, addrs, 40)
-			archives(t, addrs, last, told)
-			time.Sleep(1500 * time.Millisecond)                        // until the cursor is saved
-			if err := os.CopyFS(crashed, os.DirFS(from)); err != nil { // as after kill -9
-				t.Fatal(err)
-			}
-			wal := monthOf(t, crashed) + "-wal"
-			info, err := os.Stat(wal)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if name == "sqlite-wal-deleted" {
-				err = os.Remove(wal)
-			} else {
-				err = os.Truncate(wal, info.Size()/2)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			addrs, told, stop := startServeLogged(t, crashed)
-			last = say(t, addrs, 1)
-			archives(t, addrs, last, told)
-			stop()
-			if got := fedmsgWith(t, new(fakeBus), "", nil, "archive", "verify", "--dir", crashed); got.status != 0 {
-				t.Errorf("verify: %+v", got)
-			}
-		})
-	}
-	t.Run("archive-deleted-log-kept", func(t *testing.T) {
-		dir, last := filled(t, 30)
-		if err := os.RemoveAll(filepath.Join(dir, "archive")); err != nil {
-			t.Fatal(err)
-		}
-		addrs, told, _ := startServeLogged(t, dir)
-		archives(t, addrs, last, told)
-		if !strings.Contains(told.String(), "filling it again") {
-			t.Errorf("it does not tell: %s", told.String())
-		}
-	})
-	t.Run("log-deleted-archive-kept", func(t *testing.T) {
-		dir, before := filled(t, 5)
-		for _, file := range []string{"log.db", "log.db-wal", "log.db-shm"} {
-			_ = os.Remove(filepath.Join(dir, file))
-		}
-		addrs, told, _ := startServeLogged(t, dir)
-		after := say(t, addrs, 2)
-		fedmsgtest.Eventually(t, 20*time.Second, "the new log is archived, too: "+told.String(), func() bool {
-			return metrics(t, addrs, "fedmsg_archive_messages") == fmt.Sprint(before+after)
-		})
-	})
-	t.Run("log-shorter-than-archive", func(t *testing.T) {
-		dir, _ := filled(t, 5)
-		shorter, err := os.ReadFile(filepath.Join(dir, "log.db"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		addrs, told, stop := startServeLogged(t, dir)
-		archives(t, addrs, say(t, addrs, 5), told)
-		stop()
-		if err := os.WriteFile(filepath.Join(dir, "log.db"), shorter, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		_, told, _ = startServeLogged(t, dir)
-		if !strings.Contains(told.String(), "the log is behind the archive") {
-			t.Errorf("no alarm: %s", told.String())
-		}
-	})
-}
-
-// TestBadInputsArchiveBackup copies a bus that is being written to, and brings the
-// copy back.
-func TestBadInputsArchiveBackup(t *testing.T) {
-	dir, copied := t.TempDir(), filepath.Join(t.TempDir(), "bus.tar")
-	addrs, _, stop := startServeLogged(t, dir)
-	say(t, addrs, 50)
-	writing, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		b, err := client.Open(t.Context(), "http://"+addrs["http"])
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		defer b.Close()
-		for {
-			select {
-			case <-writing:
-				return
-			case <-time.After(5 * time.Millisecond):
-			}
-			if _, err := b.Publish(t.Context(), "exam", "free", map[string]string{"while": "copying"}); err != nil {
-				t.Error(err)
-				return
-			}
-		}
-	}()
-	time.Sleep(300 * time.Millisecond)
-	if got := fedmsgWith(t, new(fakeBus), "", nil, "backup", "--dir", dir, copied); got.status != 0 {
-		t.Errorf("backup: %+v", got)
-	}
-	close(writing)
-	<-done
-	if got := fedmsgWith(t, new(fakeBus), "", nil, "restore", "--dir", dir, copied); got.status != 75 {
-		t.Errorf("restore-over-running: %+v, want exit 75", got)
-	}
-	stop()
-	if got := fedmsgWith(t, new(fakeBus), "", nil, "restore", "--dir", dir, copied); got.status == 0 {
-		t.Error("restore overwrote what is there")
-	}
-
-	fresh := filepath.Join(t.TempDir(), "restored")
-	if got := fedmsgWith(t, new(fakeBus), "", nil, "restore", "--dir", fresh, copied); got.status != 0 {
-		t.Fatalf("restore: %+v", got)
-	}
-	addrs, told, stop := startServeLogged(t, fresh)
-	archives(t, addrs, say(t, addrs, 1), told)
-	stop()
-	if got := fedmsgWith(t, new(fakeBus), "", nil, "archive", "verify", "--dir", fresh); got.status != 0 {
-		t.Errorf("verify: %+v", got)
-	}
-	if err := os.WriteFile(copied, []byte("no tar"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if got := fedmsgWith(t, new(fakeBus), "", nil, "restore", "--dir", filepath.Join(t.TempDir(), "x"), copied); got.status != 65 {
-		t.Errorf("a file that is no backup: %+v, want exit 65", got)
-	}
 }

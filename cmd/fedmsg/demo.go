@@ -3,13 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"time"
 
-	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/bus"
 	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/madeup"
 	"github.com/fedora-infra/fedmsg-go/x509"
@@ -35,23 +33,6 @@ func makeDemoCA(dir string) (ca, cert, key string, err error) {
 		}
 	}
 	return filepath.Join(dir, "ca.crt"), filepath.Join(dir, "demo.crt"), filepath.Join(dir, "demo.key"), nil
-}
-
-// demoPrinter shows what passes: what it means to people, and below what it is.
-func demoPrinter(log fedmsg.Reader, from fedmsg.Seq, words fedmsg.Describer, w io.Writer) bus.Runner {
-	return bus.RunnerFunc(func(ctx context.Context) error {
-		for e, err := range fedmsg.Each(log.Read(ctx, from)) {
-			if ctx.Err() != nil {
-				return nil
-			}
-			if err != nil {
-				return fmt.Errorf("demo: %w", err)
-			}
-			fmt.Fprintf(w, "%s  %5d  %s\n                 %s  (%s)\n", e.At.Local().Format(time.TimeOnly), e.Seq,
-				cleanLine(words.Describe(ctx, e.Message).Subtitle), e.Message.Topic, cleanLine(e.Verified))
-		}
-		return nil
-	})
 }
 
 // buildDemo makes what the demo says, and has its past in the archive before anybody

@@ -255,7 +255,9 @@ func (p *parts) announce(ctx context.Context) error {
 	}
 	if p.cfg.Demo {
 		madeup.Greet(p.env.stdout, fmt.Sprint(p.bound["http"]), defaultHTTP, fmt.Sprint(p.bound["relay_inbound"]), fmt.Sprint(p.bound["relay_outbound"]))
-		p.sinks = append(p.sinks, demoPrinter(p.window, state.Last, p.words, p.env.stdout))
+		p.sinks = append(p.sinks, bus.RunnerFunc(func(ctx context.Context) error {
+			return madeup.Show(ctx, p.window, state.Last, p.words, p.env.stdout, cleanLine)
+		}))
 	}
 	if p.cfg.AddrFile != "" {
 		text, err := json.Marshal(p.bound)

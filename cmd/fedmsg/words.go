@@ -41,6 +41,7 @@ func (c *wordsConfig) engine(logger *slog.Logger) (*meta.Engine, error) {
 		if err != nil {
 			return nil, err
 		}
+		cfg.Revision = fmt.Sprint(accounts)
 		cfg.Accounts = func(nick string) string {
 			if account, ok := accounts[nick]; ok {
 				return account

@@ -1,8 +1,12 @@
 package madeup
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"time"
+
+	fedmsg "github.com/fedora-infra/fedmsg-go"
 )
 
 // Greet tells a newcomer what is here and what to try. usual is where programs look for a
@@ -30,4 +34,20 @@ func Greet(w io.Writer, web, usual, inbound, outbound string) {
   Stop it with Ctrl-C.
 
 `, web, inbound, outbound, at)
+}
+
+// Show writes what passes until ctx ends: what it means to people, and below what it is.
+// clean makes text safe to show.
+func Show(ctx context.Context, log fedmsg.Reader, from fedmsg.Seq, words fedmsg.Describer, w io.Writer, clean func(string) string) error {
+	for e, err := range fedmsg.Each(log.Read(ctx, from)) {
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("demo: %w", err)
+		}
+		fmt.Fprintf(w, "%s  %5d  %s\n                 %s  (%s)\n", e.At.Local().Format(time.TimeOnly), e.Seq,
+			clean(words.Describe(ctx, e.Message).Subtitle), e.Message.Topic, clean(e.Verified))
+	}
+	return nil
 }

@@ -60,9 +60,7 @@ func newStatus(env Env, p *place) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "status", Short: "Tell what is in it, and how far it holds the log", Args: cobra.NoArgs,
-		Long: `Tell what is in it, how far it holds the log, and how many messages were found by other
-rules than those of the flags: the bus finds these anew while it runs, or fedmsg
-archive redescribe does now.`,
+		Long: "Tell what is in it, how far it holds the log, and how many messages were found by other\nrules than those of the flags.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, dir, err := p.files(env)
 			if err != nil {
@@ -190,9 +188,7 @@ func newRedescribe(env Env, p *place) *cobra.Command {
 	var all bool
 	cmd := &cobra.Command{
 		Use: "redescribe", Short: "Find users, packages and objects anew, after rules changed", Args: cobra.NoArgs,
-		Long: `Find users, packages and objects anew of the messages whose rules have changed since they
-were found. A bus does so while it runs; this does it now, and faster. Broken off, it goes
-on where it was when it is begun again, or when the bus runs.`,
+		Long: "Find users, packages and objects anew of the messages whose rules have changed since they\nwere found. A bus does so while it runs. Broken off, it goes on where it was.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			words, err := describer()
 			if err != nil {
