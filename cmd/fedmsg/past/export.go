@@ -201,10 +201,7 @@ func (x *exportFlags) expected(ctx context.Context, env Env, asked Asked, q fedm
 }
 
 // How often the same is asked for, and the first pause.
-const (
-	maxAsked   = 8
-	firstPause = time.Second
-)
+const maxAsked, firstPause = 8, time.Second
 
 // patiently asks again while a bus cannot answer or asks to wait.
 func patiently(ctx context.Context, bar *progress, ask func() (fedmsg.Page, error)) (fedmsg.Page, error) {

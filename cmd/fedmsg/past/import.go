@@ -159,9 +159,6 @@ func (i *importFlags) show(env Env, o intake.Outcome, failed error) (err error) 
 }
 
 // What is given to an archive at once, and what it counts.
-const (
-	batchCount = intake.BatchCount
-	batchBytes = intake.BatchBytes
-)
+const batchCount, batchBytes = intake.BatchCount, intake.BatchBytes
 
 func samplesOf(archive fedmsg.Meter) map[string]int64 { return intake.Samples(archive) }
