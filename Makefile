@@ -32,7 +32,7 @@ script: ## the program as its user sees it
 interop: ## against libzmq and Python's zmq, bad inputs, vectors; nothing may be skipped for a missing peer
 	FEDMSG_REQUIRE_PEERS=1 go test -count=1 -run 'Vectors|BadInputs|Peer|Interop|Python' ./...
 crash: ## kill -9, power cuts, full disks, failing calls, at full length
-	go test -count=1 -run 'Kill9|PowerCut|DiskFull|Faults|Damage' ./sqlite ./postgres
+	go test -count=1 -run 'Kill|PowerCut|DiskFull|Faults|Damage' ./sqlite ./postgres
 	FEDMSG_TEST_OUTAGE=2m go test -count=1 -run 'PostgresOutage' -v ./cmd/fedmsg
 
 ##@ Docs and releases

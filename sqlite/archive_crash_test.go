@@ -54,6 +54,9 @@ func archiveChild(dir string) {
 			panic(err)
 		}
 	}
+	if point := os.Getenv(archiveChildPoint); point != "" {
+		dieAt(point)
+	}
 	life, cursor := number("life"), number("cursor")
 	save("life", life+1)
 	ctx := context.Background()
@@ -100,11 +103,7 @@ func TestArchiveKill9(t *testing.T) {
 	}
 	dir := t.TempDir()
 	rng := rand.New(rand.NewPCG(5, 6))
-	cursor := func() int {
-		text, _ := os.ReadFile(filepath.Join(dir, "cursor"))
-		n, _ := strconv.Atoi(string(text))
-		return n
-	}
+	cursor := func() int { return crashCursor(dir) }
 	for life := range lives {
 		cmd := exec.CommandContext(t.Context(), self)
 		cmd.Env = append(os.Environ(), archiveChildDir+"="+dir, "GORACE=atexit_sleep_ms=10")
@@ -128,9 +127,16 @@ func TestArchiveKill9(t *testing.T) {
 			t.Fatalf("life %d: the child ended before it was killed: %s", life, stderr)
 		}
 	}
+	survived(t, dir)
+}
+
+// survived checks what children that were killed have left: rows are those of the log, and
+// lists and counts agree, now and after the rest was delivered again.
+func survived(t *testing.T, dir string) {
+	t.Helper()
 	a := openArchive(t, crashConfig(dir, 0))
 	sound(t, a, -1)
-	saved := cursor()
+	saved := crashCursor(dir)
 	last := int(a.Last())
 	if last < saved {
 		t.Errorf("stored up to %d, and the cursor is at %d", last, saved)
@@ -158,6 +164,13 @@ func TestArchiveKill9(t *testing.T) {
 	}
 	sound(t, a, last)
 	t.Logf("%d messages in %v months", last, archiveSample(a, "archive_segments"))
+}
+
+// crashCursor is how far a child has delivered, by its own word.
+func crashCursor(dir string) int {
+	text, _ := os.ReadFile(filepath.Join(dir, "cursor")) // none yet is 0
+	n, _ := strconv.Atoi(string(text))
+	return n
 }
 
 // With a full disk the archive takes nothing, answers, and goes on when there is

@@ -29,6 +29,11 @@ type Config struct {
 	// AppendTimeout is how long a publisher waits for the disk. Default 2.5s.
 	AppendTimeout time.Duration `toml:"append-timeout"`
 
+	// SyncLate answers publishers before the disk has what they published: what came
+	// since the last checkpoint of the journal is lost when the power fails, though
+	// not when the process dies.
+	SyncLate bool `toml:"sync-late"`
+
 	// Clock tells the time. Default: time.Now.
 	Clock func() time.Time `toml:"-"`
 }

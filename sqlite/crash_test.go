@@ -45,6 +45,10 @@ func TestMain(m *testing.M) {
 		archiveChild(dir)
 		return
 	}
+	if dir := os.Getenv(fedChildDir); dir != "" {
+		fedChild(dir)
+		return
+	}
 	os.Exit(m.Run())
 }
 

@@ -75,7 +75,7 @@ func (w *writer) keepUp(ctx context.Context) {
 		w.checkpointed(ctx, <-j.results)
 	case !j.busy && j.size > j.limit/2:
 		if j.second == nil {
-			c, err := dial(w.log.file, false, writerPragmas(j.limit)[1:]...)
+			c, err := dial(w.log.file, false, writerPragmas(j.limit, w.log.cfg.SyncLate)[1:]...)
 			if err != nil {
 				w.breakDown(ctx, fedmsg.Refuse(fedmsg.LogUnavailable, "open a second connection: %v", err))
 				return
@@ -140,7 +140,7 @@ func (w *writer) storeRun(ctx context.Context) {
 // dial opens the writer's connection.
 func (w *writer) dial(create bool) error {
 	w.journal = journal{limit: w.space.walLimit, results: make(chan checkpoint, 1)}
-	c, err := dial(w.log.file, create, writerPragmas(w.space.walLimit)...)
+	c, err := dial(w.log.file, create, writerPragmas(w.space.walLimit, w.log.cfg.SyncLate)...)
 	if err != nil {
 		return err
 	}

@@ -59,10 +59,14 @@ var ErrNewerSchema = errors.New("the schema is newer")
 var ErrDamaged = errors.New("the log is damaged")
 
 // writerPragmas set up the connection that writes. A commit returns when the
-// journal is on disk (synchronous=FULL); checkpoints are ours to start.
-func writerPragmas(walLimit int64) []string {
+// journal is on disk (synchronous=FULL), or late before; checkpoints are ours to start.
+func writerPragmas(walLimit int64, late bool) []string {
+	sync := "FULL"
+	if late {
+		sync = "NORMAL"
+	}
 	return []string{
-		fmt.Sprintf("page_size=%d", pageSize), "journal_mode=WAL", "synchronous=FULL",
+		fmt.Sprintf("page_size=%d", pageSize), "journal_mode=WAL", "synchronous=" + sync,
 		"wal_autocheckpoint=0", "busy_timeout=1000", "cache_size=-8192", "temp_store=MEMORY",
 		fmt.Sprintf("journal_size_limit=%d", walLimit),
 	}
