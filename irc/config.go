@@ -84,8 +84,9 @@ type Instance struct {
 	// MakeShort had links shortened (make_short). They never are: it would tell
 	// somebody else what is said here, and a short link dies with its shortener.
 	MakeShort bool
-	// LineRate is the time for one line (line_rate, in seconds). Default: 2s. fedmsg had
-	// 1s, for which networks throw people out.
+	// LineRate is the time for one line (line_rate, in seconds); of channels that share
+	// a connection the least counts. Default: 3s. fedmsg had 1s, for which networks throw
+	// people out.
 	LineRate time.Duration
 	// Filters leave messages out (filters).
 	Filters Filters
@@ -111,7 +112,7 @@ func (c Config) withDefaults() Config {
 		}
 		in.Nickname = cmp.Or(in.Nickname, "fedmsg-bot")
 		in.Timeout = cmp.Or(in.Timeout, 2*time.Minute)
-		in.LineRate = cmp.Or(in.LineRate, 2*time.Second)
+		in.LineRate = cmp.Or(in.LineRate, 3*time.Second)
 		if in.Channel != "" && !client.IsChannel(in.Channel) {
 			in.Channel = "#" + in.Channel // which old files leave out
 		}

@@ -32,6 +32,9 @@ var ErrRefused = errors.New("not allowed to say that there")
 // the pauses that grew before.
 const steady = 5 * time.Minute
 
+// maxPaces is how many targets are remembered: people who ask us something come and go.
+const maxPaces = 1000
+
 // Client is one connection to a network, made again whenever it is lost. It may be used
 // by several goroutines at once.
 type Client struct {
@@ -39,13 +42,13 @@ type Client struct {
 	tls    *tls.Config // nil without TLS
 	logger *slog.Logger
 
-	turn  chan struct{} // who holds its one place may say something
-	pace  *rate.Limiter
-	paces map[string]*rate.Limiter // by target; the holder of the turn uses it
+	turn chan struct{} // who holds its one place may say something
+	pace *rate.Limiter
 
 	mu       sync.Mutex
-	session  *session      // nil while there is none that was welcomed
-	changed  chan struct{} // closed at each change of what is guarded here
+	paces    map[string]*rate.Limiter // by target
+	session  *session                 // nil while there is none that was welcomed
+	changed  chan struct{}            // closed at each change of what is guarded here
 	channels []*channel
 
 	failed, kicked, repeated atomic.Uint64
@@ -74,8 +77,7 @@ func New(cfg Config, logger *slog.Logger) (*Client, error) {
 	if c.cfg.Dial == nil {
 		c.cfg.Dial = new(net.Dialer).DialContext
 	}
-	every := rate.Every(c.cfg.LineRate)
-	c.pace = rate.NewLimiter(every, c.cfg.Burst)
+	c.pace = rate.NewLimiter(rate.Every(c.cfg.TotalRate), c.cfg.Burst)
 	for _, ch := range cfg.Channels {
 		c.channels = append(c.channels, &channel{Channel: ch})
 	}
@@ -154,7 +156,7 @@ func (c *Client) ready(ctx context.Context, to string) (*session, error) {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return nil, fmt.Errorf("irc %s: say to %s: %w", c.cfg.Server, to, context.Cause(ctx))
+			return nil, context.Cause(ctx)
 		}
 	}
 }
@@ -171,8 +173,11 @@ func (c *Client) Say(ctx context.Context, verb Verb, to, text string) error {
 	text = clean(text, true)
 	for {
 		s, err := c.ready(ctx, to)
+		if err == nil {
+			err = wait(ctx, c.paceOf(to)) // before the turn, so that others need not wait for it
+		}
 		if err != nil {
-			return err
+			return fmt.Errorf("irc %s: say to %s: %w", c.cfg.Server, to, err)
 		}
 		select {
 		case c.turn <- struct{}{}:
@@ -194,21 +199,24 @@ func (c *Client) Say(ctx context.Context, verb Verb, to, text string) error {
 	}
 }
 
-// wait waits until another line may be said to a target. Only the holder of the turn
-// calls it.
-func (c *Client) wait(ctx context.Context, to string) error {
-	own := c.paces[to]
-	if own == nil {
-		if len(c.paces) >= 1000 { // people who ask us something come and go
+// paceOf returns the rate of one target.
+func (c *Client) paceOf(to string) *rate.Limiter {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l := c.paces[to]
+	if l == nil {
+		if len(c.paces) >= maxPaces {
 			clear(c.paces)
 		}
-		own = rate.NewLimiter(rate.Every(c.cfg.LineRate), 1)
-		c.paces[to] = own
+		l = rate.NewLimiter(rate.Every(c.cfg.LineRate), 1)
+		c.paces[to] = l
 	}
-	err := own.Wait(ctx)
-	if err == nil {
-		err = c.pace.Wait(ctx)
-	}
+	return l
+}
+
+// wait waits until a rate allows another line. The error is the cause of ctx.
+func wait(ctx context.Context, l *rate.Limiter) error {
+	err := l.Wait(ctx)
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		return cause
 	}

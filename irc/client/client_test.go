@@ -355,7 +355,8 @@ func TestClientColours(t *testing.T) {
 	})
 }
 
-// Lines to one channel come at least 2 s apart, lines to several in bursts of 4.
+// Lines to one channel come at least 3 s apart; lines to several in bursts of 4, and
+// then one each 2 s.
 func TestClientPace(t *testing.T) {
 	var channels []client.Channel
 	for i := range 6 {
@@ -382,7 +383,7 @@ func TestClientPace(t *testing.T) {
 		for i := range 6 {
 			var last time.Duration
 			for _, s := range n.All(channels[i].Name) {
-				if s.At-last < 2*time.Second {
+				if s.At-last < 3*time.Second {
 					t.Errorf("two lines to %s within %s", channels[i].Name, s.At-last)
 				}
 				last = s.At

@@ -58,11 +58,15 @@ type Config struct {
 	// Timeout is how long connecting and greeting may take, and how long the server may
 	// say nothing: after half of it it is asked. Default: 2m, as fedmsg had.
 	Timeout time.Duration
-	// LineRate is the time for each line that is said, to one target and in all. Burst
-	// is how many lines to several targets may be said at once after a pause. Defaults:
-	// 2s, by which RFC 1459 has servers throttle, and 4.
+	// LineRate is the time for each line that is said to one target. Default: 3s: many
+	// channels ban who says five lines in ten seconds (InspIRCd's +f *5:10), and count
+	// in whole seconds.
 	LineRate time.Duration
-	Burst    int
+	// TotalRate is the time for each line that is said to anybody, and Burst how many
+	// may be said at once, to several targets, after a pause. Defaults: 2s, or LineRate
+	// if that is less, and 4; servers throttle by one line in 2 s (RFC 1459, 8.10).
+	TotalRate time.Duration
+	Burst     int
 	// ReconnectMin and ReconnectMax bound the pause before connecting again, which
 	// doubles, and of which half is by chance. Defaults: 5s and 10m; networks ban who
 	// comes too often.
@@ -95,7 +99,8 @@ func (c Config) withDefaults() Config {
 	c.RealName = cmp.Or(c.RealName, c.Nick)
 	c.Account = cmp.Or(c.Account, c.Nick)
 	c.Timeout = cmp.Or(c.Timeout, 2*time.Minute)
-	c.LineRate = cmp.Or(c.LineRate, 2*time.Second)
+	c.LineRate = cmp.Or(c.LineRate, 3*time.Second)
+	c.TotalRate = cmp.Or(c.TotalRate, min(c.LineRate, 2*time.Second))
 	c.Burst = cmp.Or(c.Burst, 4)
 	c.ReconnectMin = cmp.Or(c.ReconnectMin, 5*time.Second)
 	c.ReconnectMax = cmp.Or(c.ReconnectMax, max(c.ReconnectMin, 10*time.Minute))
@@ -141,7 +146,7 @@ func (c Config) Validate() error {
 	for _, d := range []struct {
 		name string
 		is   time.Duration
-	}{{"timeout", c.Timeout}, {"line_rate", c.LineRate}, {"reconnect-min", c.ReconnectMin}, {"reconnect-max", c.ReconnectMax}} {
+	}{{"timeout", c.Timeout}, {"line_rate", c.LineRate}, {"total-rate", c.TotalRate}, {"reconnect-min", c.ReconnectMin}, {"reconnect-max", c.ReconnectMax}} {
 		if d.is < 0 {
 			wrong("%s: must not be negative, is %s", d.name, d.is)
 		}

@@ -199,7 +199,7 @@ func (s *session) settle() {
 	s.c.change(func() {
 		s.c.session = s
 		for i, ch := range s.c.channels { // the first at once, the others as fast as servers like it
-			ch.timer = time.AfterFunc(time.Duration(max(0, i-3))*s.c.cfg.LineRate, func() { s.join(ch) })
+			ch.timer = time.AfterFunc(time.Duration(max(0, i-3))*s.c.cfg.TotalRate, func() { s.join(ch) })
 		}
 	})
 	s.c.logger.Info("connected to the network", "nick", s.nick)
@@ -230,11 +230,16 @@ func (s *session) say(ctx context.Context, verb Verb, to, text string) error {
 	s.await = a
 	s.awaiting.Unlock()
 
-	for _, piece := range Split(text, room) {
+	for i, piece := range Split(text, room) {
 		if piece == "" {
 			continue
 		}
-		if err := s.c.wait(ctx, to); err != nil {
+		if i > 0 {
+			if err := wait(ctx, s.c.paceOf(to)); err != nil {
+				return err
+			}
+		}
+		if err := wait(ctx, s.c.pace); err != nil {
 			return err
 		}
 		s.send(string(verb), to, piece)
