@@ -19,6 +19,9 @@
 // keys that have ended since, for judging history; docs/deviations.md lists what it
 // refuses even then.
 //
+// Keys are of version 4, as every GnuPG makes them, or 6 (RFC 9580), as none does; those
+// of version 5, and GnuPG's post-quantum ones, are not known.
+//
 // gpg itself is never run, and files are read when verifier or signer are made and
 // when they change, never because a stranger's message came.
 package gpg

@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -20,8 +19,10 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/bus"
 	"github.com/fedora-infra/fedmsg-go/fedmsgtest"
 	"github.com/fedora-infra/fedmsg-go/gpg"
+	"github.com/fedora-infra/fedmsg-go/mem"
 )
 
 // The day on which everything here happens; keys are a year older.
@@ -415,14 +416,13 @@ func TestSignerRefusesFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	ended := newKey(t, "ended", packet.Config{KeyLifetimeSecs: 60})
-	id := func(e *openpgp.Entity) string { return strconv.FormatUint(e.PrimaryKey.KeyId, 16) }
 	for _, tt := range []struct {
 		name string
 		text []byte
 		cfg  gpg.SignerConfig
 		says string // "" for a good one
 	}{
-		{"one of two", both, gpg.SignerConfig{Key: "0x" + id(bob)}, ""},
+		{"one of two", both, gpg.SignerConfig{Key: "0x" + bob.PrimaryKey.KeyIdString()}, ""},
 		{"unlocked", secret(t, locked), gpg.SignerConfig{Passphrase: []byte("open sesame")}, ""},
 		{"which of two", both, gpg.SignerConfig{}, "there are 2 secret keys in it: give the fingerprint of one"},
 		{"a short name", both, gpg.SignerConfig{Key: "ABCD"}, `"ABCD" is no fingerprint`},
@@ -504,4 +504,24 @@ func FuzzKeyring(f *testing.F) {
 			t.Errorf("%d keys, %v", n, err)
 		}
 	})
+}
+
+// The gate takes what this package judges, and stamps it as what it is.
+func TestGateStampsBodies(t *testing.T) {
+	alice := newKey(t, "alice", packet.Config{})
+	log := mem.NewLog()
+	gate, err := bus.NewGate(bus.GateConfig{Verifier: newVerifier(t, gpg.Config{Keyring: write(t, public(t, alice))}), Clock: at(now)}, log, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := detach(t, alice, body, now, crypto.SHA256)
+	receipts := gate.Publish(t.Context(), decode(t, wire("gpg", good)), decode(t, wire("gpg", good[:50])), decode(t, wire("x509", good)))
+	for i, want := range []fedmsg.Reason{"", fedmsg.BadSignature, fedmsg.CryptoBackend} {
+		if r := receipts[i]; fedmsg.ReasonOf(r.Err) != want || (r.Seq == 1) != (want == "") {
+			t.Errorf("message %d: %+v, want %q", i, r, want)
+		}
+	}
+	if e, err := log.Find(t.Context(), "2026-1"); err != nil || !strings.HasPrefix(e.Verified, gpg.Stamp) {
+		t.Errorf("the log holds %v, %v with the stamp %q", e, err, e.Verified)
+	}
 }
