@@ -36,7 +36,8 @@ var owners = map[string]string{
 	"go.starlark.net":                     "pyconfig",
 	"golang.org/x/time":                   "http irc",
 	"github.com/parquet-go/parquet-go":    "internal/parquet",
-	"github.com/pelletier/go-toml/v2":     "meta",
+	"github.com/pelletier/go-toml/v2":     "meta cmd/fedmsg",
+	"go.yaml.in/yaml/v3":                  "cmd/fedmsg",
 	"github.com/spf13/cobra":              "cmd/fedmsg",
 	"github.com/spf13/pflag":              "cmd/fedmsg",
 	"charm.land/fang/v2":                  "cmd/fedmsg",
@@ -81,10 +82,13 @@ func (r *room) floor() int {
 		return groundFloor
 	case "query":
 		return 2 // a language that all rooms may speak
-	case "client", "cmd/fedmsg/shelves":
+	case "client":
 		return 4 // the roof
 	case "cmd/fedmsg":
 		return 5 // its ridge: it knows everything
+	}
+	if strings.HasPrefix(r.name(), "cmd/fedmsg/") {
+		return 4 // its rafters, each for some commands
 	}
 	return 3
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -10,7 +9,6 @@ import (
 	"io"
 	"iter"
 	"net"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +17,7 @@ import (
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/client"
+	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/config"
 )
 
 // A messageBus is what commands need of a [client.Bus].
@@ -42,7 +41,8 @@ type busFlags struct {
 	TopicPrefix, Environment string
 	Timeout                  seconds
 	Verbose                  bool
-	configFile               string
+	configPaths              []string
+	configFile               string // alone
 	printConfig              bool
 	old                      struct {
 		ioThreads, highWaterMark, linger int
@@ -79,7 +79,8 @@ func (b *busFlags) add(f *pflag.FlagSet) {
 	f.Lookup("timeout").DefValue = "" // 0s would be taken for what it is not
 	f.StringVar(&b.TopicPrefix, "topic-prefix", "org.fedoraproject", "begin topics with WORDS; also $FEDMSG_TOPIC_PREFIX")
 	f.StringVar(&b.Environment, "environment", "dev", "put WORD after the prefix: dev, stg or prod; also $FEDMSG_ENVIRONMENT")
-	f.BoolVar(&b.printConfig, "print-config", false, "print these settings as JSON, and do nothing")
+	f.StringArrayVar(&b.configPaths, "config", nil, "read configuration from FILE, or the files in DIR, too; may be given often")
+	f.BoolVar(&b.printConfig, "print-config", false, "print what is configured as JSON, and do nothing")
 	f.StringVar(&b.configFile, "config-filename", "", "")
 	f.IntVar(&b.old.ioThreads, "io-threads", 1, "")
 	f.IntVar(&b.old.highWaterMark, "high-water-mark", 0, "")
@@ -90,53 +91,54 @@ func (b *busFlags) add(f *pflag.FlagSet) {
 	}
 }
 
-// inEnvironment are the flags that a variable FEDMSG_... may set.
-var inEnvironment = []string{
-	"bus", "token-file", "timeout", "topic-prefix", "environment", "io-threads", "high-water-mark", "linger", "post-init-sleep",
-}
-
-// resolve fills in what the environment says and the command line does not.
-// done says that everything that was asked for is done.
+// resolve fills in what the configuration says and the command line does not. done
+// says that everything that was asked for is done.
 func (b *busFlags) resolve(f *pflag.FlagSet, env environ) (done bool, err error) {
-	for _, name := range inEnvironment {
-		key := "FEDMSG_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
-		value := env.getenv(key)
-		if value == "" || f.Changed(name) {
-			continue
-		}
-		if err := f.Lookup(name).Value.Set(value); err != nil {
-			return false, configError{fmt.Errorf("%s: %q: not a value for --%s: %w", key, value, name, err)}
+	from := config.PathsFor(env.variables, b.configPaths)
+	if b.configFile != "" {
+		from.Paths, from.Lenient = []string{b.configFile}, false
+	}
+	l, err := config.Load(from)
+	if err != nil && b.configFile != "" {
+		err = fmt.Errorf("--config-filename: %w", err)
+	}
+	if err != nil {
+		return false, configError{err}
+	}
+	for flag, setting := range map[string]struct{ key, value string }{
+		"bus": {"bus.url", l.Bus.URL}, "token-file": {"bus.token_file", l.Bus.TokenFile}, "timeout": {"bus.timeout", l.Bus.Timeout.String()},
+		"topic-prefix": {"topic_prefix", l.TopicPrefix}, "environment": {"environment", l.Environment},
+	} {
+		if l.IsSet(setting.key) && !f.Changed(flag) {
+			if err := f.Lookup(flag).Value.Set(setting.value); err != nil {
+				return false, configError{fmt.Errorf("%s: %w", setting.key, err)}
+			}
 		}
 	}
 	b.URL = cmp.Or(b.URL, client.DefaultURL)
 	if _, _, err := net.SplitHostPort(b.URL); err == nil && !strings.Contains(b.URL, "://") {
 		b.URL = "http://" + b.URL // HOST:PORT
 	}
-	if b.configFile != "" {
-		return false, configError{&fedmsg.HintError{
-			Err:  fmt.Errorf("--config-filename: %s: configuration files are not read yet", b.configFile),
-			Hint: "say it with flags, or with the variables FEDMSG_BUS, FEDMSG_TOKEN_FILE, FEDMSG_TOPIC_PREFIX and FEDMSG_ENVIRONMENT",
-		}}
-	}
-	b.Token = env.getenv("FEDMSG_TOKEN")
+	b.Token = string(l.Bus.Token)
 	if b.TokenFile != "" {
-		text, err := os.ReadFile(b.TokenFile)
+		token, err := config.SecretIn(b.TokenFile)
+		if is[config.Problems](err) {
+			return false, configError{fmt.Errorf("--token-file: %w", err)}
+		}
 		if err != nil {
 			return false, fmt.Errorf("--token-file: %w", err)
 		}
-		if b.Token = string(bytes.TrimSpace(text)); b.Token == "" || strings.ContainsAny(b.Token, " \n\r\t") {
-			return false, configError{fmt.Errorf("--token-file: %s: must hold one token and nothing else", b.TokenFile)}
-		}
+		b.Token = string(token)
 	}
 	if !b.printConfig {
 		return false, nil
 	}
+	values := l.Values(true)
+	values["topic_prefix"], values["environment"] = b.TopicPrefix, b.Environment
+	values["bus"] = map[string]any{"url": b.URL, "token_file": b.TokenFile, "timeout": time.Duration(b.Timeout).Seconds()}
 	encoder := json.NewEncoder(output{env.stdout})
 	encoder.SetIndent("", "  ")
-	return true, encoder.Encode(map[string]any{
-		"bus": b.URL, "topic_prefix": b.TopicPrefix, "environment": b.Environment,
-		"token_file": b.TokenFile, "timeout": b.Timeout.String(),
-	})
+	return true, encoder.Encode(values)
 }
 
 // open opens the bus.

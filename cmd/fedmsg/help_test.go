@@ -62,24 +62,35 @@ func TestHelpOfEveryCommand(t *testing.T) {
 
 // docs/rule-helpers.md is what fedmsg rules helpers --markdown prints. make docs
 // writes it: it sets UPDATE.
-func TestDocsRuleHelpers(t *testing.T) {
-	file := filepath.Join("..", "..", "docs", "rule-helpers.md")
-	want := fedmsgWith(t, new(fakeBus), "", nil, "rules", "helpers", "--markdown").stdout
-	if os.Getenv("UPDATE") != "" {
-		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
+func TestDocsAreGenerated(t *testing.T) {
+	for name, args := range map[string][]string{
+		"rule-helpers.md": {"rules", "helpers", "--markdown"},
+		"config.md":       {"config", "reference"},
+	} {
+		file := filepath.Join("..", "..", "docs", name)
+		want := fedmsgWith(t, new(fakeBus), "", nil, args...).stdout
+		if os.Getenv("UPDATE") != "" {
+			if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	got, err := os.ReadFile(file)
-	if err != nil || string(got) != want {
-		t.Errorf("docs/rule-helpers.md is not what the program has to say (%v); renew it with: make docs", err)
-	}
-	for line := range strings.Lines(want) {
-		if cells := strings.Count(strings.ReplaceAll(line, `\|`, ""), "|"); cells != 0 && cells != 3 {
-			t.Errorf("a row of %d cells: %s", cells-1, line)
+		got, err := os.ReadFile(file)
+		if err != nil || string(got) != want {
+			t.Errorf("docs/%s is not what the program has to say (%v); renew it with: make docs", name, err)
 		}
-		if strings.HasPrefix(line, "|") && strings.Contains(line, "|  |") {
-			t.Errorf("a helper of which nothing is said: %s", line)
+		columns := 0
+		for line := range strings.Lines(want) {
+			cells := strings.Count(strings.ReplaceAll(line, `\|`, ""), "|")
+			if cells == 0 {
+				columns = 0
+				continue
+			}
+			if columns == 0 {
+				columns = cells
+			}
+			if cells != columns || strings.HasSuffix(line, "|  |\n") {
+				t.Errorf("%s: a row of %d cells, or of which nothing is said: %s", name, cells-1, line)
+			}
 		}
 	}
 }

@@ -31,11 +31,12 @@ type environ struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	open           opener
+	variables      []string // as os.Environ has them
 }
 
 // commands are the constructors of all commands, in the order of the help.
 var commands = []func(environ) *cobra.Command{
-	newServe, newLoggerCommand, newTail, newPublish, newDescribe, newRules, newVerify, newCanonical, newToken, newVersion,
+	newServe, newLoggerCommand, newTail, newPublish, newDescribe, newRules, newVerify, newCanonical, newToken, newConfig, newVersion,
 }
 
 // statuses maps kinds of errors to exit statuses. The first that fits counts.
@@ -54,7 +55,8 @@ var statuses = []struct {
 	{74, is[outputError]},
 	{69, anyOf(fedmsg.ErrUnavailable, fedmsg.ErrTooOld, fedmsg.ErrNotFound)}, // EX_UNAVAILABLE
 	{69, is[*net.OpError]},
-	{65, anyOf(fedmsg.ErrInvalid, fedmsg.ErrConflict, fedmsg.ErrUnsigned, fedmsg.ErrBadSignature)}, // EX_DATAERR
+	{65, is[dataError]}, // EX_DATAERR
+	{65, anyOf(fedmsg.ErrInvalid, fedmsg.ErrConflict, fedmsg.ErrUnsigned, fedmsg.ErrBadSignature)},
 	{1, func(error) bool { return true }},
 }
 
@@ -93,7 +95,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // an error of Write instead of the end
-	os.Exit(run(ctx, environ{os.Stdin, os.Stdout, os.Stderr, os.Getenv, openBus}, os.Args))
+	os.Exit(run(ctx, environ{os.Stdin, os.Stdout, os.Stderr, os.Getenv, openBus, os.Environ()}, os.Args))
 }
 
 // run runs one command line and returns the exit status.

@@ -28,7 +28,7 @@ var pastCommands = []func(past.Env) *cobra.Command{
 // pastEnv is the world of the commands of package past.
 func pastEnv(env environ) past.Env {
 	logger := slog.New(slog.NewTextHandler(cleanWriter{env.stderr}, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	opener := shelves.Opener{Getenv: env.getenv, Logger: logger, Commands: true}
+	opener := shelves.Opener{PasswordFile: env.getenv(shelves.PasswordFile), Logger: logger, Commands: true}
 	return past.Env{
 		Stdin: env.stdin, Stdout: output{env.stdout}, Stderr: env.stderr, Terminal: isTerminal(env.stderr), Getenv: env.getenv,
 		Clean: cleanLine, Usage: func(err error) error { return usageError{err} }, Config: func(err error) error { return configError{err} },

@@ -2,7 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"regexp"
@@ -26,6 +28,10 @@ func TestScript(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
+			e.Setenv("FEDMSG_CONFIG", e.WorkDir+"/fedmsg.d") // not this machine's
+			if err := os.Mkdir(e.WorkDir+"/fedmsg.d", 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+				return err
+			}
 			e.Setenv("GORACE", "atexit_sleep_ms=10") // under -race each process else lingers 1s
 			return nil
 		},

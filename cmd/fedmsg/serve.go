@@ -9,8 +9,6 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,8 +19,10 @@ import (
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/bus"
+	"github.com/fedora-infra/fedmsg-go/client"
 	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/madeup"
 	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/past"
+	"github.com/fedora-infra/fedmsg-go/gpg"
 	"github.com/fedora-infra/fedmsg-go/http"
 	"github.com/fedora-infra/fedmsg-go/sqlite"
 	"github.com/fedora-infra/fedmsg-go/x509"
@@ -54,11 +54,10 @@ give a CA to check signatures with, or name the networks that may speak unsigned
   fedmsg serve --relay-inbound tcp://0.0.0.0:2003 --ca ca.crt --crl crl.pem --policy policy.json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg.restrictTopics = cmd.Flags().Changed("topic-prefix") || env.getenv("FEDMSG_TOPIC_PREFIX") != ""
 			return serve(cmd.Context(), env, cfg)
 		},
 	}
-	cfg.flags(cmd.Flags(), env)
+	cfg.flags(cmd.Flags())
 	return cmd
 }
 
@@ -103,10 +102,12 @@ type parts struct {
 	gate   *bus.Gate
 	policy fedmsg.Policy
 	signer fedmsg.Signer
-	words  fedmsg.Describer
-	meters fedmsg.Meters
-	bound  map[string]any // what --addr-file tells
-	web    *http.Server
+
+	verifier fedmsg.Verifier // nil if signatures are not checked
+	words    fedmsg.Describer
+	meters   fedmsg.Meters
+	bound    map[string]any // what --addr-file tells
+	web      *http.Server
 
 	archive *past.Keeper // nil if there is none
 
@@ -123,7 +124,8 @@ func (p *parts) close() error {
 
 // buildWords makes what finds the words for messages.
 func (p *parts) buildWords(context.Context) error {
-	words, err := p.cfg.words.engine(p.logger)
+	source := p.cfg.words()
+	words, err := source.engine(p.logger)
 	if err != nil {
 		return err
 	}
@@ -133,19 +135,15 @@ func (p *parts) buildWords(context.Context) error {
 }
 
 // buildGate makes what judges messages: verifier, policy, signer, gate.
-func (p *parts) buildGate(ctx context.Context) error {
-	cfg := bus.GateConfig{MaxAge: p.cfg.MaxAge, MaxSkew: p.cfg.MaxSkew, AllowUnsigned: p.cfg.allowUnsigned, Environments: p.cfg.OnlyEnvironments}
-	if p.cfg.restrictTopics {
-		cfg.TopicPrefix = fedmsg.Topic(p.cfg.TopicPrefix)
-	}
-	var err error
-	if p.policy, err = readPolicy(p.cfg.Policy, p.cfg.Nitpicky); err != nil {
+func (p *parts) buildGate(context.Context) error {
+	cfg := p.cfg.gate()
+	policy, err := p.cfg.policy()
+	if err != nil {
 		return err
 	}
-	if p.cfg.CA != "" {
-		verifier, err := x509.NewVerifier(x509.Config{
-			CA: p.cfg.CA, CRL: p.cfg.CRL, Policy: p.policy, LegacySHA1: p.cfg.LegacySHA1,
-		}, p.logger)
+	p.policy = policy
+	if p.cfg.ca != "" {
+		verifier, err := x509.NewVerifier(x509.Config{CA: p.cfg.ca, CRL: p.cfg.CRL, Policy: policy, LegacySHA1: p.cfg.LegacySHA1}, p.logger)
 		if err != nil {
 			return trustError(err)
 		}
@@ -153,8 +151,17 @@ func (p *parts) buildGate(ctx context.Context) error {
 		p.meters = append(p.meters, verifier)
 		p.sinks = append(p.sinks, verifier) // it watches its files as long as anything is read
 	}
-	if p.cfg.Cert != "" {
-		signer, err := x509.NewSigner(p.cfg.Cert, p.cfg.Key)
+	if p.cfg.GPGKeyring != "" {
+		verifier, err := gpg.NewVerifier(gpg.Config{Keyring: p.cfg.GPGKeyring, Policy: policy, Others: cfg.Verifier}, p.logger)
+		if err != nil {
+			return trustError(err)
+		}
+		cfg.Verifier = verifier
+		p.sinks = append(p.sinks, verifier)
+	}
+	p.verifier = cfg.Verifier
+	if p.cfg.cert != "" {
+		signer, err := x509.NewSigner(p.cfg.cert, p.cfg.key)
 		if err != nil {
 			return trustError(err)
 		}
@@ -181,10 +188,8 @@ func trustError(err error) error {
 // out.
 func (p *parts) buildZMQ(context.Context) error {
 	p.bound = map[string]any{}
-	if len(p.cfg.RelayInbound)+len(p.cfg.Endpoints) > 0 {
-		source, err := zmq.NewSource(zmq.SourceConfig{
-			Bind: p.cfg.RelayInbound, Connect: p.cfg.Endpoints, SignedOnly: p.cfg.CA != "" && len(p.cfg.allowUnsigned) == 0,
-		}, p.logger)
+	if from := p.cfg.source(); len(from.Bind)+len(from.Connect) > 0 {
+		source, err := zmq.NewSource(from, p.logger)
 		if err != nil {
 			return err
 		}
@@ -195,11 +200,11 @@ func (p *parts) buildZMQ(context.Context) error {
 	for _, out := range []struct {
 		name string
 		bind []string
-	}{{"relay_outbound", p.cfg.RelayOutbound}, {"gateway", p.cfg.Gateway}} {
+	}{{"relay_outbound", p.cfg.Outbound()}, {"gateway", p.cfg.GatewayAddrs()}} {
 		if len(out.bind) == 0 {
 			continue
 		}
-		pub, err := zmq.NewPub(zmq.PubConfig{Bind: out.bind, Socket: out.name}, p.logger)
+		pub, err := zmq.NewPub(p.cfg.pub(out.name, out.bind), p.logger)
 		if err != nil {
 			return err
 		}
@@ -216,7 +221,7 @@ func (p *parts) buildZMQ(context.Context) error {
 
 // buildHTTP makes the HTTP edge.
 func (p *parts) buildHTTP(context.Context) error {
-	if p.cfg.HTTP == "" {
+	if p.cfg.Web.Listen == "" {
 		return nil
 	}
 	tokens, err := http.OpenTokens(p.cfg.tokenFile())
@@ -225,6 +230,7 @@ func (p *parts) buildHTTP(context.Context) error {
 	}
 	cfg := p.cfg.http()
 	cfg.Policy, cfg.Signer, cfg.Tokens, cfg.Describer = p.policy, p.signer, tokens, p.words
+	cfg.Verifier = p.verifier
 	if err := p.buildPages(&cfg); err != nil {
 		return err
 	}
@@ -247,14 +253,17 @@ func (p *parts) announce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.logger.InfoContext(ctx, "the log is open", "dir", p.cfg.Dir, "first", state.First, "last", state.Last, "epoch", state.Epoch)
-	if p.cfg.CA == "" {
-		p.logger.WarnContext(ctx, "signatures are not checked: there is no CA; messages are stamped verified: none", "unsigned_from", p.cfg.allowUnsigned)
-	} else if len(p.cfg.allowUnsigned) > 0 {
-		p.logger.WarnContext(ctx, "unsigned messages are taken from some networks, and stamped verified: none", "unsigned_from", p.cfg.allowUnsigned)
+	p.logger.InfoContext(ctx, "the log is open", "dir", p.cfg.Log.Dir, "first", state.First, "last", state.Last, "epoch", state.Epoch)
+	for _, w := range p.cfg.Warnings {
+		p.logger.WarnContext(ctx, "configuration: "+w.Error())
+	}
+	if unsigned := p.cfg.allowUnsigned(); p.cfg.ca == "" {
+		p.logger.WarnContext(ctx, "signatures are not checked: there is no CA; messages are stamped verified: none", "unsigned_from", unsigned)
+	} else if len(unsigned) > 0 {
+		p.logger.WarnContext(ctx, "unsigned messages are taken from some networks, and stamped verified: none", "unsigned_from", unsigned)
 	}
 	if p.cfg.Demo {
-		madeup.Greet(p.env.stdout, fmt.Sprint(p.bound["http"]), defaultHTTP, fmt.Sprint(p.bound["relay_inbound"]), fmt.Sprint(p.bound["relay_outbound"]))
+		madeup.Greet(p.env.stdout, fmt.Sprint(p.bound["http"]), strings.TrimPrefix(client.DefaultURL, "http://"), fmt.Sprint(p.bound["relay_inbound"]), fmt.Sprint(p.bound["relay_outbound"]))
 		p.sinks = append(p.sinks, bus.RunnerFunc(func(ctx context.Context) error {
 			return madeup.Show(ctx, p.window, state.Last, p.words, p.env.stdout, cleanLine)
 		}))
@@ -298,25 +307,6 @@ func writeFile(name string, data []byte) error {
 	return os.Rename(tmp.Name(), name)
 }
 
-// readPolicy reads a routing policy: a JSON object of topics and lists of names.
-func readPolicy(file string, nitpicky bool) (fedmsg.Policy, error) {
-	policy := fedmsg.Policy{Nitpicky: nitpicky}
-	if file == "" {
-		return policy, nil
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return policy, configError{fmt.Errorf("policy: %w", err)}
-	}
-	if err := json.Unmarshal(text, &policy.Routing); err != nil {
-		return policy, configError{&fedmsg.HintError{
-			Err:  fmt.Errorf("policy: %s: %w", file, err),
-			Hint: `it is a JSON object of topics and lists of names: {"org.example.prod.git.receive": ["git01.example.org"]}`,
-		}}
-	}
-	return policy, nil
-}
-
 // newLogger makes the program's logger.
 func newLogger(w io.Writer, format, level string) *slog.Logger {
 	var l slog.Level
@@ -344,18 +334,4 @@ func stateDir(flag string, env environ) (string, error) {
 		Err:  errors.New("no directory for the log: neither STATE_DIRECTORY nor XDG_STATE_HOME nor HOME is set"),
 		Hint: "name one with --dir",
 	}}
-}
-
-// isLoopback reports whether a listener at host:port or tcp://host:port is
-// reachable from this machine alone.
-func isLoopback(addr string) bool {
-	host, _, err := net.SplitHostPort(strings.TrimPrefix(addr, "tcp://"))
-	if err != nil {
-		return false
-	}
-	if host == "localhost" {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.IsLoopback()
 }

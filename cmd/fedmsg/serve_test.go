@@ -33,7 +33,7 @@ func startServeLogged(t *testing.T, dir string, args ...string) (addrs map[strin
 		"--relay-inbound", "tcp://127.0.0.1:0", "--relay-outbound", "tcp://127.0.0.1:0", "--gateway", "tcp://127.0.0.1:0"}, args...)
 	ctx, cancel := context.WithCancel(context.Background())
 	stderr := new(fedmsgtest.LogBook)
-	env := environ{strings.NewReader(""), io.Discard, stderr, func(string) string { return "" }, openBus}
+	env := environ{strings.NewReader(""), io.Discard, stderr, func(string) string { return "" }, openBus, []string{"FEDMSG_CONFIG=" + t.TempDir()}}
 	done := make(chan int, 1)
 	go func() { done <- run(ctx, env, argv) }()
 	stopped := false
@@ -174,19 +174,19 @@ func TestServeRefusesToStandOpen(t *testing.T) {
 		tells  []string
 	}{
 		{[]string{"--http", "0.0.0.0:0"}, 78, []string{"--http", "open to the network"}},
-		{[]string{"--relay-inbound", "tcp://0.0.0.0:0", "--gateway", "tcp://*:0"}, 78, []string{"--relay-inbound", "--gateway", "hint: "}},
+		{[]string{"--relay-inbound", "tcp://0.0.0.0:0", "--gateway", "tcp://*:0"}, 78, []string{"--relay-inbound", "--gateway", "give a CA"}},
 		{[]string{"--relay-outbound", "tcp://192.0.2.1:4001"}, 78, []string{"--relay-outbound"}},
 		{[]string{"--allow-unauthenticated-inbound", "everybody"}, 78, []string{"everybody", "10.0.0.0/8"}},
 		{[]string{"--crl", "x"}, 78, []string{"--ca"}},
-		{[]string{"--ca", "no/such/ca.crt"}, 78, []string{"no/such/ca.crt", "hint: "}},
-		{[]string{"--cert", "x"}, 78, []string{"--cert and --key"}},
-		{[]string{"--relay-inbound", "http://127.0.0.1:1"}, 78, []string{"tcp://"}},
-		{[]string{"--log-level", "loud"}, 78, []string{"loud", "debug"}},
+		{[]string{"--ca", "no/such/ca.crt"}, 78, []string{"no/such/ca.crt", "no such file"}},
+		{[]string{"--cert", "x"}, 78, []string{"--cert", "sign_key"}},
+		{[]string{"--relay-inbound", "http://127.0.0.1:1"}, 78, []string{"only tcp"}},
+		{[]string{"--log-level", "loud"}, 64, []string{"loud", "debug"}},
 	}
 	for _, tt := range tests {
 		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
 			var stderr bytes.Buffer
-			env := environ{strings.NewReader(""), io.Discard, &stderr, func(string) string { return "" }, openBus}
+			env := environ{strings.NewReader(""), io.Discard, &stderr, func(string) string { return "" }, openBus, []string{"FEDMSG_CONFIG=" + t.TempDir()}}
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
 			argv := append([]string{"fedmsg", "serve", "--dir", t.TempDir(), "--http", "127.0.0.1:0", "--relay-inbound", "",

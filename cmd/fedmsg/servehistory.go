@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -23,24 +22,17 @@ import (
 // archivePump is the name under which the archive's cursor is kept.
 const archivePump = "archive"
 
-// archiveDir is where the archive of a bus with its log in dir is.
-func archiveDir(flag, dir string) string {
-	if flag != "" {
-		return flag
-	}
-	return filepath.Join(dir, "archive")
-}
-
 // buildArchive makes the archive and what feeds it. An archive that cannot be opened
 // does not stop the bus, but one of a newer version does: it would be left behind
 // for as long as this version runs.
 func (p *parts) buildArchive(ctx context.Context) error {
-	if p.cfg.NoArchive {
+	where := p.cfg.archive()
+	if where == "" {
 		return nil
 	}
-	opener := shelves.Opener{Getenv: p.env.getenv, Logger: p.logger}
+	opener := shelves.Opener{PasswordFile: p.cfg.Archive.PasswordFile, Logger: p.logger}
 	p.archive = past.NewKeeper(ctx, func(ctx context.Context, epoch string) (past.Opened, error) {
-		return opener.Open(ctx, archiveDir(p.cfg.Archive, p.cfg.Dir), epoch, p.words)
+		return opener.Open(ctx, where, epoch, p.words)
 	}, p.window, p.logger)
 	if err := p.archive.Problem(); isNewer(err) {
 		return err

@@ -88,8 +88,12 @@ func fedmsgWith(t *testing.T, b *fakeBus, stdin string, env map[string]string, a
 	t.Helper()
 	var stdout bytes.Buffer
 	var stderr fedmsgtest.LogBook
+	variables := []string{"FEDMSG_CONFIG=" + t.TempDir()} // not this machine's
+	for name, value := range env {
+		variables = append(variables, name+"="+value)
+	}
 	status := run(t.Context(), environ{
-		stdin: strings.NewReader(stdin), stdout: &stdout, stderr: &stderr, getenv: func(key string) string { return env[key] },
+		variables: variables, stdin: strings.NewReader(stdin), stdout: &stdout, stderr: &stderr, getenv: func(key string) string { return env[key] },
 		open: func(_ context.Context, cfg client.Config) (messageBus, error) {
 			b.cfg = cfg
 			return b, nil

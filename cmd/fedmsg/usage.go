@@ -27,6 +27,12 @@ type configError struct{ err error }
 func (e configError) Error() string { return e.err.Error() }
 func (e configError) Unwrap() error { return e.err }
 
+// dataError is input that is not what it should be.
+type dataError struct{ err error }
+
+func (e dataError) Error() string { return e.err.Error() }
+func (e dataError) Unwrap() error { return e.err }
+
 // outputError is a failure to write to standard output.
 type outputError struct{ err error }
 

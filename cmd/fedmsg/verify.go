@@ -13,12 +13,15 @@ import (
 	"github.com/spf13/cobra"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/config"
+	"github.com/fedora-infra/fedmsg-go/gpg"
 	"github.com/fedora-infra/fedmsg-go/x509"
 )
 
 // verifyFlags say what signatures are good, and when.
 type verifyFlags struct {
 	CA, CRL, Policy string
+	GPGKeyring      string
 	Nitpicky        bool
 	LegacySHA1      bool
 	Faithful        bool
@@ -46,6 +49,9 @@ valid, reason (one of the stable words that the bus refuses with), signer, id an
 detail. Exits with 0 if all are valid, 65 if one is not.`,
 		Example: `  fedmsg verify --ca ca.crt --crl crl.pem messages.jsonl
 
+  # GnuPG signs the body of a message and nothing else of it
+  fedmsg verify --gpg-keyring keyring.asc messages.jsonl
+
   # as they would have been judged when they were sent
   fedmsg tail --json --after 0 --until-now | jq -c .message | fedmsg verify --ca ca.crt --at message`,
 		RunE: func(cmd *cobra.Command, files []string) error {
@@ -58,6 +64,7 @@ detail. Exits with 0 if all are valid, 65 if one is not.`,
 	f := cmd.Flags()
 	f.StringVar(&v.CA, "ca", "", "trust the CA whose certificate is in FILE")
 	f.StringVar(&v.CRL, "crl", "", "refuse the certificates that the list in FILE revokes")
+	f.StringVar(&v.GPGKeyring, "gpg-keyring", "", "take signatures of the GnuPG keys in FILE, which cover the body alone")
 	f.StringVar(&v.Policy, "policy", "", "routing policy FILE: a JSON object of topics and the names that may sign for them")
 	f.BoolVar(&v.Nitpicky, "nitpicky", false, "refuse topics that the routing policy does not name")
 	f.StringVar(&v.At, "at", "now", "judge as of TIME: now, a date, or message for the time in each message")
@@ -67,8 +74,8 @@ detail. Exits with 0 if all are valid, 65 if one is not.`,
 }
 
 func (v *verifyFlags) resolve() (err error) {
-	if v.CA == "" {
-		return usageError{errors.New("--ca: name the certificate that is trusted")}
+	if v.CA == "" && v.GPGKeyring == "" {
+		return usageError{errors.New("--ca: name the certificate that is trusted, or a --gpg-keyring")}
 	}
 	switch v.At {
 	case "message":
@@ -83,13 +90,14 @@ func (v *verifyFlags) resolve() (err error) {
 }
 
 func (v *verifyFlags) run(ctx context.Context, env environ, files []string) (err error) {
-	policy, err := readPolicy(v.Policy, v.Nitpicky)
-	if err != nil {
-		return err
+	var routing map[string][]string
+	if v.Policy != "" {
+		if routing, err = config.ReadPolicy(v.Policy); err != nil {
+			return configError{fmt.Errorf("--policy: %w", err)}
+		}
 	}
-	verifier, err := x509.NewVerifier(x509.Config{
-		CA: v.CA, CRL: v.CRL, Policy: policy, LegacySHA1: v.LegacySHA1, Faithful: v.Faithful,
-	}, slog.New(slog.NewTextHandler(env.stderr, nil)))
+	policy := asPolicy(routing, v.Nitpicky)
+	verifier, err := v.verifiers(policy, slog.New(slog.NewTextHandler(env.stderr, nil)))
 	if err != nil {
 		return err
 	}
@@ -117,7 +125,7 @@ func (v *verifyFlags) run(ctx context.Context, env environ, files []string) (err
 }
 
 // judge gives the verdict on one message.
-func (v *verifyFlags) judge(ctx context.Context, verifier *x509.Verifier, text []byte) verdict {
+func (v *verifyFlags) judge(ctx context.Context, verifier verifiers, text []byte) verdict {
 	decode := fedmsg.Decode
 	if v.Faithful {
 		decode = fedmsg.DecodeHistory
@@ -130,9 +138,41 @@ func (v *verifyFlags) judge(ctx context.Context, verifier *x509.Verifier, text [
 	if v.At == "message" {
 		at = m.Time
 	}
-	good, err := verifier.CheckAt(ctx, m, at)
+	signer, err := verifier.check(ctx, m, at)
 	if err != nil {
 		return verdict{Reason: string(cmp.Or(fedmsg.ReasonOf(err), fedmsg.BadSignature)), ID: m.ID, Detail: cleanLine(err.Error())}
 	}
-	return verdict{Valid: true, Signer: good.Signer, ID: m.ID}
+	return verdict{Valid: true, Signer: signer, ID: m.ID}
+}
+
+// verifiers judge signatures, each those of its kind; one may be nil.
+type verifiers struct {
+	x509 *x509.Verifier
+	gpg  *gpg.Verifier
+}
+
+// verifiers makes what the flags ask for.
+func (v *verifyFlags) verifiers(policy fedmsg.Policy, logger *slog.Logger) (both verifiers, err error) {
+	if v.CA != "" {
+		both.x509, err = x509.NewVerifier(x509.Config{
+			CA: v.CA, CRL: v.CRL, Policy: policy, LegacySHA1: v.LegacySHA1, Faithful: v.Faithful,
+		}, logger)
+	}
+	if v.GPGKeyring != "" && err == nil {
+		both.gpg, err = gpg.NewVerifier(gpg.Config{Keyring: v.GPGKeyring, Policy: policy, Faithful: v.Faithful}, logger)
+	}
+	return both, err
+}
+
+// check returns who signed a message.
+func (both verifiers) check(ctx context.Context, m *fedmsg.Message, at time.Time) (string, error) {
+	switch {
+	case both.gpg != nil && both.gpg.Concerns(m):
+		good, err := both.gpg.CheckAt(ctx, m, at)
+		return gpg.Stamp + good.Fingerprint, err
+	case both.x509 == nil:
+		return both.gpg.Verify(ctx, m) // it says what is missing
+	}
+	good, err := both.x509.CheckAt(ctx, m, at)
+	return good.Signer, err
 }

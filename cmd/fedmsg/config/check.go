@@ -174,39 +174,38 @@ func checkPolicyTopic(topic string) error {
 }
 
 // Listeners are all addresses that a bus binds, by the key that says so.
-func (c *Config) Listeners() map[string][]string {
-	bound := map[string][]string{"relay_inbound": c.RelayInbound, "relay_outbound": c.Outbound(), "gateway": c.GatewayAddrs()}
-	if c.Web.Listen != "" {
-		bound["web.listen"] = []string{"tcp://" + c.Web.Listen}
+func (l *Loaded) Listeners() map[string][]string {
+	bound := map[string][]string{"relay_inbound": l.RelayInbound, "relay_outbound": l.Outbound(), "gateway": l.GatewayAddrs()}
+	if l.Web.Listen != "" {
+		bound["web.listen"] = []string{"tcp://" + l.Web.Listen}
 	}
 	return bound
 }
 
-// outboundName is the entry of endpoints where fedmsg 1.x's relay publishes.
-const outboundName = "relay_outbound"
-
-// Outbound is where subscribers connect.
-func (c *Config) Outbound() []string {
-	if addrs := c.Endpoints[outboundName]; len(addrs) > 0 {
+// Outbound is where subscribers connect: relay_outbound, or if nobody said that the
+// entry of endpoints where fedmsg 1.x's relay publishes.
+func (l *Loaded) Outbound() []string {
+	if addrs := l.Endpoints["relay_outbound"]; len(addrs) > 0 && !l.IsSet("relay_outbound") {
 		return addrs
 	}
-	return c.RelayOutbound
+	return l.RelayOutbound
 }
 
-// GatewayAddrs is where outsiders connect.
-func (c *Config) GatewayAddrs() []string {
-	if c.GatewayPort > 0 {
-		return []string{"tcp://*:" + strconv.Itoa(c.GatewayPort)}
+// GatewayAddrs is where outsiders connect: gateway, or if nobody said that the port of
+// fedmsg 1.x's gateway.
+func (l *Loaded) GatewayAddrs() []string {
+	if l.GatewayPort > 0 && !l.IsSet("gateway") {
+		return []string{"tcp://*:" + strconv.Itoa(l.GatewayPort)}
 	}
-	return c.Gateway
+	return l.Gateway
 }
 
 // Subscribed are the publishers to connect to: all endpoints that we do not bind.
-func (c *Config) Subscribed() (addrs []string) {
-	own := slices.Concat(c.RelayInbound, c.Outbound(), c.GatewayAddrs())
-	for name, list := range c.Endpoints {
+func (l *Loaded) Subscribed() (addrs []string) {
+	own := slices.Concat(l.RelayInbound, l.Outbound(), l.GatewayAddrs())
+	for _, list := range l.Endpoints {
 		for _, addr := range list {
-			if name != outboundName && !slices.Contains(own, addr) && !slices.Contains(addrs, addr) {
+			if !slices.Contains(own, addr) && !slices.Contains(addrs, addr) {
 				addrs = append(addrs, addr)
 			}
 		}

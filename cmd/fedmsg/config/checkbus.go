@@ -3,9 +3,7 @@ package config
 import (
 	"encoding/json"
 	"encoding/pem"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -32,7 +30,7 @@ func (l *Loaded) CheckBus() error {
 	if c.TrustedCA() == "" {
 		for _, key := range []string{"crl_location", "routing_policy", "routing_policy_file", "routing_nitpicky"} {
 			if l.IsSet(key) && !l.isZero(key) && c.Validate {
-				wrong(key, "means nothing without a CA to check signatures with: ca_cert_location")
+				wrong(key, "means nothing without a CA to check signatures with: ca_cert_location (--ca)")
 			}
 		}
 	}
@@ -212,24 +210,34 @@ func (c *Config) SigningFiles(host string) (cert, key string) {
 	return filepath.Join(c.SSLDir, name+".crt"), filepath.Join(c.SSLDir, name+".key")
 }
 
-// Policy is who may sign for which topics, of the file or as it stands here.
+// Policy is who may sign for which topics, of the file or as it stands here. The error
+// is [Problems].
 func (l *Loaded) Policy() (map[string][]string, error) {
 	if l.RoutingFile == "" {
 		return l.Routing, nil
 	}
-	text, err := os.ReadFile(l.RoutingFile)
+	policy, err := ReadPolicy(l.RoutingFile)
 	if err != nil {
-		return nil, Problems{at(l.origins["routing_policy_file"], "routing_policy_file", "%s", err.Error())}
-	}
-	var policy map[string][]string
-	if err := json.Unmarshal(text, &policy); err != nil {
-		return nil, Problems{at(l.origins["routing_policy_file"], "routing_policy_file", "%s: %v; it is a JSON object of topics and lists of names: "+
-			`{"org.example.prod.git.receive": ["git01.example.org"]}`, l.RoutingFile, err)}
+		return nil, Problems{at(l.origins["routing_policy_file"], "routing_policy_file", "%v", err)}
 	}
 	return policy, nil
 }
 
-// SecretIn reads a secret from a file: one line, and nothing else.
+// ReadPolicy reads a routing policy: a JSON object of topics and lists of names.
+func ReadPolicy(file string) (policy map[string][]string, err error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(text, &policy); err != nil {
+		return nil, fmt.Errorf("%s: %w; it is a JSON object of topics and lists of names: "+
+			`{"org.example.prod.git.receive": ["git01.example.org"]}`, file, err)
+	}
+	return policy, nil
+}
+
+// SecretIn reads a secret from a file: one line, and nothing else. The error is that of
+// the file, or [Problems].
 func SecretIn(file string) (Secret, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -237,7 +245,7 @@ func SecretIn(file string) (Secret, error) {
 	}
 	secret := strings.TrimSpace(string(text))
 	if secret == "" || strings.ContainsAny(secret, " \n\r\t") {
-		return "", &fs.PathError{Op: "read", Path: file, Err: errors.New("must hold one secret and nothing else")}
+		return "", Problems{{Origin: Origin{Name: file}, Text: "must hold one secret and nothing else"}}
 	}
 	return Secret(secret), nil
 }

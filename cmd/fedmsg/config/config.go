@@ -33,14 +33,14 @@ type Topics struct {
 // ZeroMQ is the edge that fedmsg 1.x speaks.
 type ZeroMQ struct {
 	RelayInbound    []string            `key:"relay_inbound" flag:"relay-inbound" default:"tcp://127.0.0.1:2003" check:"address" doc:"take messages from ZeroMQ publishers that connect here; an empty list for none"`
-	RelayOutbound   []string            `key:"relay_outbound" flag:"relay-outbound" default:"tcp://127.0.0.1:4001" check:"address" doc:"publish to ZeroMQ subscribers that connect here; endpoints.relay_outbound says the same, and goes before"`
+	RelayOutbound   []string            `key:"relay_outbound" flag:"relay-outbound" default:"tcp://127.0.0.1:4001" check:"address" doc:"publish to ZeroMQ subscribers that connect here; else endpoints.relay_outbound"`
 	Gateway         []string            `key:"gateway" flag:"gateway" default:"tcp://127.0.0.1:9940" check:"address" doc:"the same again, a way out that can be opened to outsiders alone"`
 	Endpoints       map[string][]string `key:"endpoints" flag:"endpoint" check:"address" doc:"publishers to subscribe to, by name"`
 	SRVEndpoints    []string            `key:"srv_endpoints" doc:"domains whose DNS records _fedmsg._tcp name further endpoints"`
 	ReplayEndpoints map[string]string   `key:"replay_endpoints" check:"address" doc:"where what an endpoint said can be asked for again, by the endpoint's name"`
 	HighWaterMark   int                 `key:"high_water_mark" flag:"high-water-mark" default:"0" min:"0" doc:"messages that may wait for one subscriber; 0 for 10,000, which fedmsg 1.x took for no limit"`
 	Linger          time.Duration       `key:"zmq_linger" default:"1000" unit:"ms" min:"0" doc:"how long a socket that closes goes on sending"`
-	GatewayPort     int                 `key:"fedmsg.consumers.gateway.port" min:"1" max:"65535" doc:"the gateway's port, on all addresses; goes before gateway"`
+	GatewayPort     int                 `key:"fedmsg.consumers.gateway.port" min:"1" max:"65535" doc:"the gateway's port, on all addresses, if gateway is not said"`
 	GatewayHWM      int                 `key:"fedmsg.consumers.gateway.high_water_mark" min:"0" doc:"high_water_mark of the gateway"`
 	Unauthenticated []string            `key:"allow_unauthenticated_inbound" flag:"allow-unauthenticated-inbound" check:"network" doc:"networks that may publish unsigned messages, such as 10.0.0.0/8"`
 }
@@ -65,7 +65,7 @@ type Signatures struct {
 	GPGHome     string              `key:"gpg_home" doc:"directory of the GnuPG key rings"`
 	GPGKey      string              `key:"gpg_signing_key" doc:"GnuPG key to sign with"`
 	GPGKeys     map[string]string   `key:"gpg_keys" doc:"GnuPG key of a program.host"`
-	GPGKeyring  string              `key:"gpg_keyring" check:"file" doc:"file of GnuPG public keys whose signatures are taken, for the body alone"`
+	GPGKeyring  string              `key:"gpg_keyring" flag:"gpg-keyring" check:"file" doc:"file of GnuPG public keys whose signatures are taken, for the body alone"`
 }
 
 // People is what is made for people to read.
@@ -131,8 +131,9 @@ type Log struct {
 
 // Archive is history.
 type Archive struct {
-	Enabled bool   `key:"enabled" flag:"!no-archive" default:"true" doc:"keep history beyond what the log keeps"`
-	URL     string `key:"url" flag:"archive" doc:"where: a directory (default: archive beside the log), or postgres://HOST/DATABASE"`
+	Enabled      bool   `key:"enabled" flag:"!no-archive" default:"true" doc:"keep history beyond what the log keeps"`
+	URL          string `key:"url" flag:"archive" doc:"where: a directory (default: archive beside the log), or postgres://HOST/DATABASE"`
+	PasswordFile string `key:"password_file" check:"file" doc:"where the archive is in PostgreSQL: file with its password, and nothing else"`
 }
 
 // Words is how messages get words.

@@ -33,13 +33,17 @@ type Sources struct {
 	Paths   []string // files, and directories whose *.toml, *.yaml and *.yml are read by name
 	Lenient bool     // a path that is not there says nothing
 	Environ []string // as os.Environ has it
+	Preset  Preset   // what the command means by its name; only flags go before
 	Flags   *Flags   // nil if there are none
 }
+
+// A Preset is what a command says by its name: texts by keys, as in the environment.
+type Preset map[string]string
 
 // PathsFor are the paths of a command: those that the variable FEDMSG_CONFIG names,
 // else [DefaultDir], and then those that it was started with.
 func PathsFor(environ, named []string) Sources {
-	for _, pair := range environ {
+	for _, pair := range slices.Backward(environ) {
 		if list, is := strings.CutPrefix(pair, "FEDMSG_CONFIG="); is && list != "" {
 			return Sources{Paths: append(filepath.SplitList(list), named...), Environ: environ}
 		}
@@ -75,6 +79,9 @@ func Load(from Sources) (*Loaded, error) {
 	variables, wrong := fromEnviron(from.Environ)
 	problems = append(problems, wrong...)
 	l.said = l.said.Merge(variables)
+	for key, text := range from.Preset {
+		l.said.Put(strings.Split(key, "."), &Value{Kind: parse.Loose, Text: text, Origin: Origin{Name: "the command"}})
+	}
 	if from.Flags != nil {
 		l.said = l.said.Merge(from.Flags.said())
 	}
@@ -138,6 +145,9 @@ func (l *Loaded) warn(origin Origin, key, format string, args ...any) {
 
 // readPath reads a file, or the files of a directory.
 func (l *Loaded) readPath(path string, lenient bool) (problems Problems) {
+	if filepath.Ext(path) == ".py" {
+		return Problems{at(Origin{Name: path}, "", "is Python, which is not run here; translate it with: fedmsg config import %s", path)}
+	}
 	info, err := os.Stat(path)
 	if err != nil {
 		if lenient && errors.Is(err, fs.ErrNotExist) {
@@ -216,8 +226,6 @@ func (l *Loaded) readFile(file string, info fs.FileInfo) Problems {
 	switch filepath.Ext(file) {
 	case ".yaml", ".yml":
 		read = parse.YAML
-	case ".py":
-		return wrong("is Python, which is not run here; translate it with: fedmsg config import %s", filepath.Dir(file))
 	}
 	v, err := read(file, src)
 	if err != nil {
@@ -252,7 +260,7 @@ func fromEnviron(environ []string) (*Value, Problems) {
 	var problems Problems
 	for _, pair := range environ {
 		name, text, _ := strings.Cut(pair, "=")
-		if !strings.HasPrefix(name, "FEDMSG_") || text == "" || slices.Contains(notOurs, name) {
+		if !strings.HasPrefix(name, "FEDMSG_") || text == "" || slices.Contains(notOurs, name) || strings.Contains(name, "_TEST_") {
 			continue
 		}
 		f := byName[name]

@@ -140,7 +140,7 @@ func (p *place) open(ctx context.Context, env Env, words fedmsg.Describer) (Tend
 	case err != nil:
 		return nil, err
 	case !found:
-		return nil, &fedmsg.HintError{Err: fmt.Errorf("%s: there is no archive: %w", env.Shown(archive), fs.ErrNotExist),
+		return nil, &fedmsg.HintError{Err: &fs.PathError{Op: "open", Path: env.Shown(archive), Err: fs.ErrNotExist},
 			Hint: "name the directory of a bus with --dir, or of an archive with --archive"}
 	}
 	return p.make(ctx, env, words)

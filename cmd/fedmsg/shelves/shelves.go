@@ -29,8 +29,8 @@ var ErrBackup error = &fedmsg.HintError{
 
 // Opener opens archives.
 type Opener struct {
-	Getenv func(string) string
-	Logger *slog.Logger
+	PasswordFile string // of a database; empty for none
+	Logger       *slog.Logger
 	// Commands says that a command asks for them, beside which a bus may be running.
 	Commands bool
 }
@@ -68,7 +68,7 @@ func (o Opener) Open(ctx context.Context, address, epoch string, words fedmsg.De
 }
 
 func (o Opener) database(address string) postgres.Config {
-	return postgres.Config{DSN: address, PasswordFile: o.Getenv(PasswordFile), LockLate: o.Commands}
+	return postgres.Config{DSN: address, PasswordFile: o.PasswordFile, LockLate: o.Commands}
 }
 
 // Shelf returns where an archive is.
