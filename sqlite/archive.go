@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -130,7 +131,6 @@ var archiveDialect = &segment.Dialect{
 		Match:  func(words []string) string { return `"` + strings.Join(words, `" "`) + `"` },
 	},
 	Check: []string{"PRAGMA integrity_check(1)"}, // which asks the text index, too
-	Tidy:  []string{"INSERT INTO ft (ft) VALUES ('optimize')", "VACUUM"},
 }
 
 // monthFiles are the segments of an archive: DIR/2026-03.db and so on.
@@ -185,6 +185,7 @@ func (m monthFiles) Open(_ context.Context, month string) (*segment.Tables, erro
 	return &segment.Tables{Read: read, Write: write,
 		Size:       func() int64 { return fileSize(file) + fileSize(file+"-wal") },
 		Checkpoint: func(conn *sql.Conn) error { return checkpointArchive(conn, file+"-wal") },
+		Compact:    func(ctx context.Context) (func(bool) error, error) { return compactFile(ctx, file) },
 		// The last one to close a file writes its journal back and removes it.
 		Close: func() error { return errors.Join(read.Close(), write.Close(), c.close()) },
 	}, nil
@@ -213,16 +214,57 @@ func fileSize(file string) int64 {
 	return info.Size()
 }
 
+// compactFile makes a small copy of a database beside it: in two steps, so that what the
+// text index frees is not in it. A crash leaves copies, which the next time removes.
+func compactFile(ctx context.Context, file string) (finish func(wanted bool) error, err error) {
+	steps := []string{file, file + ".copy", file + ".new"}
+	if free, known := disk.Free(filepath.Dir(file)); known && free.Available < 2*fileSize(file)+defaultMinFree {
+		return nil, fedmsg.Refuse(fedmsg.StorageFull, "%d KiB are free, and twice as much as the file is wanted", free.Available>>10)
+	}
+	for i, to := range steps[1:] {
+		if err := errors.Join(removeFile(to), copyDatabase(ctx, steps[i], to, i > 0)); err != nil {
+			return nil, errors.Join(err, removeFile(to), removeFile(steps[1]))
+		}
+	}
+	return func(wanted bool) error {
+		if fileSize(file+"-wal") > 0 { // somebody else has it open, a copy for example
+			wanted, err = false, fmt.Errorf("%s-wal is in use: %w", file, fedmsg.ErrUnavailable)
+		}
+		if !wanted {
+			return errors.Join(err, removeFile(steps[2]))
+		}
+		return errors.Join(os.Rename(steps[2], file), syncDir(filepath.Dir(file))) // before there is a journal of the new one
+	}, removeFile(steps[1])
+}
+
+// copyDatabase copies what is in use of a database, and waits for the disk, as SQLite does
+// with what it makes.
+func copyDatabase(ctx context.Context, from, to string, optimize bool) error {
+	c, err := dial(from, false, "busy_timeout=5000", "cache_size=-8192")
+	if err != nil {
+		return err
+	}
+	if optimize {
+		err = c.exec("INSERT INTO ft (ft) VALUES ('optimize')")
+	}
+	if err == nil {
+		err = c.query(ctx, func([]driver.Value) error { return nil }, "VACUUM INTO ?", to)
+	}
+	return errors.Join(err, c.close())
+}
+
+func removeFile(file string) error {
+	if err := os.Remove(file); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
 // Remove deletes the file of a month.
 func (m monthFiles) Remove(_ context.Context, month string) error {
 	file := m.file(month)
 	if err := os.Remove(file); err != nil {
 		return err
 	}
-	for _, beside := range []string{"-wal", "-shm"} {
-		if err := os.Remove(file + beside); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
+	return errors.Join(removeFile(file+"-wal"), removeFile(file+"-shm"))
 }

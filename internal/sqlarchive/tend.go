@@ -54,11 +54,16 @@ const (
 // have ended are made small. Both are done slowly, and stand back behind deliveries.
 func (a *Archive) Tend(ctx context.Context) error {
 	var known rules
+	looked, before := time.Now(), a.stored.Load()
 	for wait := time.Duration(0); ; wait = tendEvery {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-time.After(wait):
+		}
+		if time.Since(looked) > compactEvery {
+			a.tendMonths(ctx, a.stored.Load()-before)
+			looked, before = time.Now(), a.stored.Load()
 		}
 		now := a.rules()
 		if now == nil || known != nil && maps.Equal(known, now) {

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/internal/sqlarchive/segment"
 )
 
@@ -111,25 +110,4 @@ func (a *Archive) keepPlaces(ctx context.Context, keep, remove []*segment.Segmen
 		a.floor.Store(floor)
 	}
 	return err
-}
-
-// Compact makes a month small that will not grow any more, but for late messages.
-// It takes as much room again while it works.
-func (a *Archive) Compact(ctx context.Context, month string) error {
-	for _, s := range a.all() {
-		if s.Month != month {
-			continue
-		}
-		a.writing.Lock()
-		err := s.Forget()
-		a.writing.Unlock()
-		if err == nil {
-			err = s.Tidy(ctx)
-		}
-		if err != nil {
-			return fmt.Errorf("compact: segment %s: %w", month, unavailable(ctx, err))
-		}
-		return nil
-	}
-	return fmt.Errorf("compact: segment %s: %w", month, fedmsg.ErrNotFound)
 }

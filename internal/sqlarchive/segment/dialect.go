@@ -91,6 +91,10 @@ type Tables struct {
 	// that another process may have written meanwhile: what a writer remembers is good
 	// for one of them only. nil if no other process can.
 	Generation func() int64
+	// Compact makes a small copy, beside those who read. It returns what puts the copy in
+	// the place of the segment, after Close; or, if that is not wanted, removes it. nil if
+	// the statements of Dialect.Tidy do it in place.
+	Compact func(ctx context.Context) (finish func(wanted bool) error, err error)
 	// Close closes what Open opened.
 	Close func() error
 }

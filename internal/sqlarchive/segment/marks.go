@@ -1,7 +1,9 @@
 package segment
 
 import (
+	"context"
 	"database/sql"
+	"errors"
 	"maps"
 )
 
@@ -67,4 +69,18 @@ func (p Part) Before(term, key int64, limit int) ([]*Row, error) {
 // Left returns how many messages of a term there are before a key.
 func (p Part) Left(term, key int64) (int64, error) {
 	return p.Number("SELECT count(*) FROM {post} WHERE term = ? AND k < ?", term, key)
+}
+
+// Replace closes the segment, has something else put in its place, and opens that. The
+// caller holds Use, and knows that the messages are the same.
+func (s *Segment) Replace(ctx context.Context, store Store, put func() error) error {
+	err := errors.Join(s.Close(), put())
+	tables, failed := store.Open(ctx, s.Month)
+	if failed != nil {
+		s.Gone = true
+		return errors.Join(err, failed)
+	}
+	s.Tables = tables
+	s.Size.Store(tables.Size())
+	return err
 }
