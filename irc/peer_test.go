@@ -14,9 +14,9 @@ import (
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/fedmsgtest"
+	"github.com/fedora-infra/fedmsg-go/fedmsgtest/ircserver"
 	"github.com/fedora-infra/fedmsg-go/irc"
 	"github.com/fedora-infra/fedmsg-go/irc/client"
-	"github.com/fedora-infra/fedmsg-go/irc/irctest"
 )
 
 // hostile are sentences in turn: what must not become a command, and long ones.
@@ -27,7 +27,7 @@ var hostile = []string{
 
 // checkHeard checks what a watcher heard from the bot: notices to the channel, of at most
 // 512 bytes, valid, and of one line each.
-func checkHeard(t *testing.T, w *irctest.Watcher, nick, channel string) (count int) {
+func checkHeard(t *testing.T, w *ircserver.Watcher, nick, channel string) (count int) {
 	t.Helper()
 	longest := 0
 	for _, line := range w.Lines(":" + nick) {
@@ -83,11 +83,11 @@ func inChannels(b *irc.Bot, n int) func() bool {
 // Five hundred messages to ngIRCd, as fast as it lets us: all are said or counted, over
 // TCP and TLS, by a bot that keeps its connection.
 func TestPeerNgIRCd(t *testing.T) {
-	server := irctest.NgIRCd(t)
+	server := ircserver.NgIRCd(t)
 	for _, secure := range []bool{false, true} {
 		t.Run(fmt.Sprintf("tls=%v", secure), func(t *testing.T) {
 			channel := fmt.Sprintf("#bus-%v", secure)
-			w := irctest.Watch(t, server.Addr(), "watcher")
+			w := ircserver.Watch(t, server.Addr(), "watcher")
 			w.Send("JOIN %s", channel)
 			w.Send("MODE %s +k sesame", channel)
 			in := irc.Instance{Connection: connection(server.Addr()), Channel: channel, ChannelKey: "sesame", MakeTerse: true, MakePretty: true, LineRate: 20 * time.Millisecond}
@@ -134,16 +134,16 @@ func TestPeerInspIRCd(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes half a minute, of waiting")
 	}
-	server := irctest.InspIRCd(t)
+	server := ircserver.InspIRCd(t)
 	server.Services(t)
 	const password = "correct horse"
-	squatter := irctest.Watch(t, server.Addr(), "fedbot")
+	squatter := ircserver.Watch(t, server.Addr(), "fedbot")
 	fedmsgtest.Eventually(t, time.Minute, "an account", func() bool {
 		squatter.Send("PRIVMSG NickServ :REGISTER %s a@example.org", strings.ReplaceAll(password, " ", "-"))
 		time.Sleep(500 * time.Millisecond) // for the answer
 		return len(squatter.Lines("is now registered")) > 0
 	})
-	w := irctest.Watch(t, server.Addr(), "watcher")
+	w := ircserver.Watch(t, server.Addr(), "watcher")
 	w.Send("JOIN #bus")
 	w.Send("MODE #bus +cf *5:10")
 	w.Await("its modes", "MODE #bus +")

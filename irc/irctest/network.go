@@ -1,5 +1,4 @@
-// Package irctest is the other side of IRC for tests: a network in memory, for fake time,
-// and real servers, each in a directory of its own, on free ports of 127.0.0.1.
+// Package irctest is the other side of IRC for tests in fake time: a network in memory.
 package irctest
 
 import (

@@ -1,4 +1,4 @@
-package irctest
+package ircserver
 
 import (
 	"bufio"

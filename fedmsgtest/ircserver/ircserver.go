@@ -1,4 +1,7 @@
-package irctest
+// Package ircserver is real servers of IRC for tests: Debian's ngIRCd, InspIRCd and Atheme,
+// each in a directory of its own, on free ports of 127.0.0.1, gone with the test; and a
+// person who watches.
+package ircserver
 
 import (
 	"crypto/ecdsa"
@@ -45,7 +48,7 @@ func (s *Server) TLSAddr() string { return net.JoinHostPort("127.0.0.1", strconv
 
 func newServer(t testing.TB) *Server {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "irctest-") // not below a folder of the test, which others may not enter
+	dir, err := os.MkdirTemp("", "ircserver-") // not below a folder of the test, which others may not enter
 	if err != nil {
 		t.Fatal(err)
 	}
