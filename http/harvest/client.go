@@ -44,15 +44,17 @@ type client struct {
 	http    *nethttp.Client
 	limiter *rate.Limiter
 	tell    func(string)
-	maxBody int64         // of a page
-	pause   time.Duration // after the first failure
-	worked  bool
+	// maxBody is how long a page may be, and maxPages how many one second may have.
+	maxBody  int64
+	maxPages int
+	pause    time.Duration // after the first failure
+	worked   bool
 }
 
 func newClient(cfg Config) *client {
 	return &client{
 		http: &nethttp.Client{Transport: transport(), CheckRedirect: stay}, tell: cfg.Tell,
-		limiter: rate.NewLimiter(rate.Limit(cfg.Rate), 1), maxBody: maxBody, pause: firstPause,
+		limiter: rate.NewLimiter(rate.Limit(cfg.Rate), 1), maxBody: maxBody, maxPages: maxPages, pause: firstPause,
 	}
 }
 

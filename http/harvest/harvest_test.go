@@ -38,38 +38,38 @@ func TestHarvestIsWhole(t *testing.T) {
 		deep  bool
 		ticks int // requests at most
 	}{
-		{"well behaved", newPeer(3000), false, 120},
-		{"with fractions of seconds", &peer{all: newPeer(3000).all, most: 100, isWhole: true}, false, 120},
-		{"records", &peer{all: newPeer(1000).all, most: 100, records: true}, false, 60},
+		{"well behaved", newPeer(1200), false, 120},
+		{"with fractions of seconds", &peer{all: newPeer(1200).all, most: 100, isWhole: true}, false, 120},
+		{"records", &peer{all: newPeer(500).all, most: 100, records: true}, false, 60},
 		{"nothing there", newPeer(0), false, 20},
 		{"many of one moment", newPeer(500).crowd(190), true, 120},
-		{"500 at times", &peer{all: newPeer(2000).all, most: 100, fault: every(3, status(500))}, false, 200},
-		{"cut bodies", &peer{all: newPeer(2000).all, most: 100, fault: every(3, func(p *peer, r *nethttp.Request) *nethttp.Response {
+		{"500 at times", &peer{all: newPeer(700).all, most: 100, fault: every(3, status(500))}, false, 200},
+		{"cut bodies", &peer{all: newPeer(700).all, most: 100, fault: every(3, func(p *peer, r *nethttp.Request) *nethttp.Response {
 			resp := respond(200, "application/json", "")
 			resp.Body = cut(p.answer(r))
 			return resp
 		})}, false, 200},
-		{"cut bodies that end well", &peer{all: newPeer(2000).all, most: 100, fault: every(4, func(p *peer, r *nethttp.Request) *nethttp.Response {
+		{"cut bodies that end well", &peer{all: newPeer(700).all, most: 100, fault: every(4, func(p *peer, r *nethttp.Request) *nethttp.Response {
 			text := p.answer(r)
 			return respond(200, "application/json", text[:len(text)*2/3])
 		})}, false, 200},
-		{"pages of HTML", &peer{all: newPeer(1000).all, most: 100, fault: every(2, status(200))}, false, 200},
-		{"HTML that says it is JSON", &peer{all: newPeer(1000).all, most: 100, fault: every(2, func(*peer, *nethttp.Request) *nethttp.Response {
+		{"pages of HTML", &peer{all: newPeer(500).all, most: 100, fault: every(2, status(200))}, false, 200},
+		{"HTML that says it is JSON", &peer{all: newPeer(500).all, most: 100, fault: every(2, func(*peer, *nethttp.Request) *nethttp.Response {
 			return respond(200, "application/json", "<html>")
 		})}, false, 200},
-		{"JSON of another kind", &peer{all: newPeer(1000).all, most: 100, fault: every(2, func(*peer, *nethttp.Request) *nethttp.Response {
+		{"JSON of another kind", &peer{all: newPeer(500).all, most: 100, fault: every(2, func(*peer, *nethttp.Request) *nethttp.Response {
 			return respond(200, "application/json", `{"error":"timeout"}`)
 		})}, false, 200},
-		{"no total", &peer{all: newPeer(2000).all, most: 100, total: func(int) int { return 0 }}, false, 150},
-		{"a total too small", &peer{all: newPeer(2000).all, most: 100, total: func(n int) int { return n / 3 }}, false, 150},
-		{"a total too large", &peer{all: newPeer(800).all, most: 100, total: func(n int) int { return 1000*n + 7 }}, true, 3000},
-		{"pages shorter than asked for", &peer{all: newPeer(1000).all, most: 30}, false, 200},
-		{"a slow body", &peer{all: newPeer(1000).all, most: 100, fault: every(5, func(p *peer, r *nethttp.Request) *nethttp.Response {
+		{"no total", &peer{all: newPeer(700).all, most: 100, total: func(int) int { return 0 }}, false, 150},
+		{"a total too small", &peer{all: newPeer(700).all, most: 100, total: func(n int) int { return n / 3 }}, false, 150},
+		{"a total too large", &peer{all: newPeer(300).all, most: 100, total: func(n int) int { return 1000*n + 7 }}, true, 3000},
+		{"pages shorter than asked for", &peer{all: newPeer(500).all, most: 30}, false, 200},
+		{"a slow body", &peer{all: newPeer(500).all, most: 100, fault: every(5, func(p *peer, r *nethttp.Request) *nethttp.Response {
 			resp := respond(200, "application/json", "")
 			resp.Body = io.NopCloser(&slow{r.Context()})
 			return resp
 		})}, false, 100},
-		{"leads to a slash", &peer{all: newPeer(1000).all, most: 100, fault: func(p *peer, r *nethttp.Request, _ int) *nethttp.Response {
+		{"leads to a slash", &peer{all: newPeer(500).all, most: 100, fault: func(p *peer, r *nethttp.Request, _ int) *nethttp.Response {
 			if strings.HasSuffix(r.URL.Path, "/") {
 				return nil
 			}
@@ -138,7 +138,7 @@ func (p *peer) checkWhole(t *testing.T, k *take, once bool) {
 // Broken off anywhere, and begun again from what was told last: nothing is left out.
 func TestHarvestGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPeer(1500).crowd(250)
+		p := newPeer(700).crowd(150)
 		rng := rand.New(rand.NewPCG(3, 4))
 		k := &take{t: t, ids: make(map[string]int), stop: func() error {
 			if rng.IntN(8) == 0 {
@@ -212,7 +212,7 @@ func TestHarvestEnds(t *testing.T) {
 		})}, fedmsg.ErrInvalid, "on and on", ""},
 		{"another time", &peer{all: newPeer(300).all, most: 100, noTimes: true}, fedmsg.ErrInvalid, "are of another time", ""},
 		{"another order", &peer{all: newPeer(300).all, most: 100, noOrder: true}, fedmsg.ErrInvalid, "not in the order", ""},
-		{"pages without an end", endless, fedmsg.ErrInvalid, "more than 1000 pages of one second", ""},
+		{"pages without an end", endless, fedmsg.ErrInvalid, "more than 40 pages of one second", ""},
 		{"a body too large", &peer{all: newPeer(300).all, most: 100, extraBytes: 300 << 10}, fedmsg.ErrInvalid, "more than 262144 bytes for 1 rows", ""},
 	}
 	for _, tt := range tests {
@@ -220,7 +220,7 @@ func TestHarvestEnds(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				tt.peer.rng = rand.New(rand.NewPCG(1, 2))
 				h := harvest(t, "/raw", tt.peer, nil)
-				h.client.maxBody = 256 << 10
+				h.client.maxBody, h.client.maxPages = 256<<10, 40
 				k := &take{t: t, ids: make(map[string]int)}
 				err := h.Run(t.Context(), "", k.rows)
 				if !errors.Is(err, tt.kind) || !strings.Contains(fmt.Sprint(err), tt.want) || !strings.Contains(fedmsg.Hint(err), tt.hint) || tt.hint == "" != (fedmsg.Hint(err) == "") {

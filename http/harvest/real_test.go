@@ -55,7 +55,7 @@ func bus(t *testing.T, count int) (*mem.Archive, nethttp.Handler) {
 
 // A bus of our kind is taken whole by each of its doors, also if its answers break off.
 func TestHarvestOfBus(t *testing.T) {
-	const count = 2600
+	const count = 1300
 	_, mux := bus(t, count)
 	for _, path := range []string{"/raw", "/v2/search?topic=org.example.prod.git.receive", "/", "/api/v1/export?category=git&q=after:2012"} {
 		t.Run(path, func(t *testing.T) {

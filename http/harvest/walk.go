@@ -140,8 +140,8 @@ func (w *walk) second(ctx context.Context) error {
 	for round, barren := 0, 0; round < maxRounds && barren < 3; round++ {
 		order, before := []string{"asc", "desc"}[round%2], len(here)
 		for page := 1; ; page++ {
-			if page > maxPages {
-				return fmt.Errorf("%s: there are more than %d pages of one second, %s; the answers cannot be relied on: %w", w.url, maxPages, w.at.Format(time.RFC3339), fedmsg.ErrInvalid)
+			if page > w.client.maxPages {
+				return fmt.Errorf("%s: there are more than %d pages of one second, %s; the answers cannot be relied on: %w", w.url, w.client.maxPages, w.at.Format(time.RFC3339), fedmsg.ErrInvalid)
 			}
 			a, err := w.again(ctx, w.at, end, page, order)
 			if w.isLess(err) {
