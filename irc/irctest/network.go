@@ -4,6 +4,7 @@ package irctest
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"net"
@@ -32,6 +33,7 @@ type Network struct {
 
 	mu       sync.Mutex        // of all that follows; see Do
 	Down     bool              // nobody can connect
+	TLS      *tls.Config       // if it speaks TLS
 	Caps     string            // offered in CAP LS
 	Password string            // what SASL PLAIN wants, account\0account\0password in base64
 	Taken    map[string]bool   // nicks that others have
@@ -77,6 +79,9 @@ func (n *Network) Dial(context.Context, string, string) (net.Conn, error) {
 		return nil, errors.New("connection refused")
 	}
 	ours, theirs := net.Pipe()
+	if n.TLS != nil {
+		theirs = tls.Server(theirs, n.TLS)
+	}
 	l := &link{n: n, conn: theirs, out: make(chan string, 10_000)}
 	n.current = l
 	go l.write(l.out)
