@@ -18,6 +18,14 @@
 //     is not imported.
 //   - Note: a line of the [Report]: what was taken, left out, assumed.
 //
+// # What is not read
+//
+// try, with and class blocks, functions that hold one, and what only the host can
+// answer (os.path.exists, the module psutil) are left out, with a note. An error are
+// f-strings, the operator **, a < b < c, is with anything but None, True and False,
+// keys that are neither text nor whole numbers, single letters of texts beyond ASCII,
+// and methods that go by letters of such texts.
+//
 // # Promises
 //
 // A value is the one that Python 3 gives, or there is none and a note or an error

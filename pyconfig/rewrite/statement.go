@@ -184,7 +184,7 @@ func (w *writer) imports(t []token) {
 		case b.name == "*":
 			w.star = true
 			w.skipped = append(w.skipped, Skip{Line: t[0].line, What: "from " + b.module + " import *"})
-		case !wordText.MatchString(b.name):
+		case wordLength(b.name) < len(b.name) || b.name == "":
 			w.problem(t[0].line, "an import of "+b.name, "remove it")
 		case b.from != "":
 			w.write(";", spellName(b.name), "=", Import, "(", quote(b.module), ",", quote(b.from), ")")
@@ -216,12 +216,13 @@ func (w *writer) expression(t []token) {
 		w.moveTo(tok.line)
 		switch tok.kind {
 		case text:
-			value := tok.text
+			var value strings.Builder
+			value.WriteString(tok.text)
 			for i+1 < len(t) && t[i+1].kind == text {
 				i++
-				value += t[i].text
+				value.WriteString(t[i].text)
 			}
-			w.write(quote(value))
+			w.write(quote(value.String()))
 		case number:
 			w.write(tok.text)
 		case name:

@@ -67,14 +67,90 @@ func (s *scanner) problem(line int, what, do string) {
 	s.problems = append(s.problems, Problem{line, what, do})
 }
 
-var (
-	blank    = regexp.MustCompile(`^(?:[ \t\f]|\\\n)*`)
-	wordText = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*`)
-	prefix   = regexp.MustCompile(`^(?:[uUbBfF]?[rR]?|[rR][bBfF])("""|'''|"|')`)
-	digits   = regexp.MustCompile(`^(?:0[xXoObB]\w*|(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)(?:[eE][+-]?[0-9_]+)?\w*)`)
-	symbol   = regexp.MustCompile(`^(?:\*\*=|//=|>>=|<<=|\.\.\.|[-+*/%&|^=!<>]=|<>|->|:=|\*\*|//|>>|<<|[-+*/%&|^~<>=.,:;()\[\]{}@])`)
-	cookie   = regexp.MustCompile(`^[ \t\f]*#.*?coding[:=][ \t]*([-_.a-zA-Z0-9]+)`)
-)
+var cookie = regexp.MustCompile(`^[ \t\f]*#.*?coding[:=][ \t]*([-_.a-zA-Z0-9]+)`)
+
+// symbols are the operators of each length, between blanks.
+var symbols = [...]string{
+	1: " + - * / % & | ^ ~ < > = . , : ; ( ) [ ] { } @ ",
+	2: " += -= *= /= %= &= |= ^= == != <= >= <> -> := ** // >> << ",
+	3: " **= //= >>= <<= ... ",
+}
+
+// symbolLength is the length of the operator that begins a text, or 0.
+func symbolLength(text string) int {
+	for n := min(3, len(text)); n > 0; n-- {
+		if text[0] != ' ' && strings.Contains(symbols[n], " "+text[:n]+" ") {
+			return n
+		}
+	}
+	return 0
+}
+
+func isWord(c rune) bool {
+	return c == '_' || c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z'
+}
+
+// wordLength is the length of the name or keyword that begins a text, or 0.
+func wordLength(text string) int {
+	n := strings.IndexFunc(text, func(c rune) bool { return !isWord(c) })
+	switch {
+	case text == "" || text[0] >= '0' && text[0] <= '9':
+		return 0
+	case n < 0:
+		return len(text)
+	}
+	return n
+}
+
+// numberLength is the length of what begins a text as a number does, or 0. It takes
+// letters and points as they come; spellNumber knows what is a number.
+func numberLength(text string) int {
+	isDigit := func(i int) bool { return i < len(text) && text[i] >= '0' && text[i] <= '9' }
+	if !isDigit(0) && (text[0] != '.' || !isDigit(1)) {
+		return 0
+	}
+	isHex := len(text) > 1 && (text[1] == 'x' || text[1] == 'X')
+	n := 1
+	for ; n < len(text); n++ {
+		isExponent := !isHex && (text[n] == '+' || text[n] == '-') && (text[n-1] == 'e' || text[n-1] == 'E')
+		if !isExponent && text[n] != '.' && !isWord(rune(text[n])) {
+			break
+		}
+	}
+	return n
+}
+
+// openingQuote is the prefix and the quotes that begin a string, or "".
+func openingQuote(text string) string {
+	n := wordLength(text[:min(len(text), 3)])
+	switch strings.ToLower(text[:n]) {
+	case "", "u", "b", "f", "r", "ur", "br", "fr", "rb", "rf":
+	default:
+		return ""
+	}
+	quote := text[n:]
+	if quote == "" || quote[0] != '"' && quote[0] != '\'' {
+		return ""
+	}
+	if triple := strings.Repeat(quote[:1], 3); strings.HasPrefix(quote, triple) {
+		return text[:n+3]
+	}
+	return text[:n+1]
+}
+
+// blanks is the length of the blanks and line continuations that begin a text.
+func blanks(text string) int {
+	for i := 0; i < len(text); i++ {
+		switch {
+		case text[i] == ' ' || text[i] == '\t' || text[i] == '\f':
+		case strings.HasPrefix(text[i:], "\\\n"):
+			i++
+		default:
+			return i
+		}
+	}
+	return len(text)
+}
 
 // scan reads the whole file.
 func (s *scanner) scan(src []byte) {
@@ -143,9 +219,9 @@ func (s *scanner) indentation() int {
 // logicalLine appends the tokens up to the line's end outside of brackets.
 func (s *scanner) logicalLine(l *logical) {
 	for {
-		gap := blank.FindString(s.src)
-		s.line += strings.Count(gap, "\n")
-		s.src = s.src[len(gap):]
+		gap := blanks(s.src)
+		s.line += strings.Count(s.src[:gap], "\n")
+		s.src = s.src[gap:]
 		switch {
 		case s.src == "":
 			if n := len(s.open); n > 0 {
@@ -208,32 +284,33 @@ func (s *scanner) nest(t token) bool {
 
 func (s *scanner) token() (token, bool) {
 	t := token{line: s.line}
-	if m := prefix.FindString(s.src); m != "" {
+	if m := openingQuote(s.src); m != "" {
 		t.kind = text
 		var ok bool
 		t.text, ok = s.str(m)
 		return t, ok
 	}
-	if m := wordText.FindString(s.src); m != "" {
-		t.kind, t.text = name, m
-		s.src = s.src[len(m):]
-		if strings.HasPrefix(m, Prefix) {
-			s.problem(t.line, "the name "+m, "choose one that does not begin with "+Prefix)
+	if n := wordLength(s.src); n > 0 {
+		t.kind, t.text = name, s.src[:n]
+		s.src = s.src[n:]
+		if strings.HasPrefix(t.text, Prefix) {
+			s.problem(t.line, fmt.Sprintf("the name %.80s", t.text), "choose one that does not begin with "+Prefix)
 		}
 		return t, true
 	}
-	if m := digits.FindString(s.src); m != "" {
+	if n := numberLength(s.src); n > 0 {
 		t.kind = number
-		s.src = s.src[len(m):]
+		spelled := s.src[:n]
+		s.src = s.src[n:]
 		var ok bool
-		if t.text, ok = spellNumber(m); !ok {
-			s.problem(t.line, fmt.Sprintf("the number %.40q", m), "write it as a whole number or with a decimal point")
+		if t.text, ok = spellNumber(spelled); !ok {
+			s.problem(t.line, fmt.Sprintf("the number %.40q", spelled), "write it as a whole number or with a decimal point")
 		}
 		return t, true
 	}
-	if m := symbol.FindString(s.src); m != "" {
-		t.kind, t.text = operator, m
-		s.src = s.src[len(m):]
+	if n := symbolLength(s.src); n > 0 {
+		t.kind, t.text = operator, s.src[:n]
+		s.src = s.src[n:]
 		return t, true
 	}
 	r, _ := utf8.DecodeRuneInString(s.src)
@@ -250,10 +327,10 @@ var (
 // spellNumber gives Starlark's spelling of a number: 0755 and 10L of Python 2 and
 // 1_000 of Python 3 are foreign to it.
 func spellNumber(py string) (string, bool) {
-	n := strings.ToLower(py)
-	if strings.Contains(n, "__") || strings.HasSuffix(n, "_") || len(n) > maxDigits {
+	if strings.Contains(py, "__") || strings.HasSuffix(py, "_") || len(py) > maxDigits {
 		return "", false
 	}
+	n := strings.ToLower(py)
 	n = strings.ReplaceAll(n, "_", "")
 	whole := strings.TrimSuffix(n, "l")
 	switch {
