@@ -81,7 +81,7 @@ type appender interface {
 
 // Gate is the only way into the log. It implements [fedmsg.Publisher].
 type Gate struct {
-	cfg      GateConfig
+	cfg      atomic.Pointer[GateConfig]
 	log      appender
 	logger   *slog.Logger
 	rejected *fedmsg.Counters
@@ -91,16 +91,25 @@ var _ fedmsg.Publisher = (*Gate)(nil)
 
 // NewGate makes a gate in front of a log. logger may be nil.
 func NewGate(cfg GateConfig, log appender, logger *slog.Logger) (*Gate, error) {
-	if err := cfg.Validate(); err != nil {
-		return nil, fmt.Errorf("gate: %w", err)
-	}
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	return &Gate{
-		cfg: cfg.withDefaults(), log: log, logger: logger,
-		rejected: fedmsg.NewCounters("messages_rejected_total", "edge", "reason"),
-	}, nil
+	g := &Gate{log: log, logger: logger, rejected: fedmsg.NewCounters("messages_rejected_total", "edge", "reason")}
+	if err := g.Configure(cfg); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+// Configure has the gate judge by cfg what comes from now on. If cfg is wrong, which
+// the error says, all stays as it was.
+func (g *Gate) Configure(cfg GateConfig) error {
+	if err := cfg.Validate(); err != nil {
+		return fmt.Errorf("gate: %w", err)
+	}
+	cfg = cfg.withDefaults()
+	g.cfg.Store(&cfg)
+	return nil
 }
 
 // Samples yields what the gate has refused, by edge and reason.
@@ -109,11 +118,11 @@ func (g *Gate) Samples() iter.Seq[fedmsg.Sample] { return g.rejected.Samples() }
 // Publish verifies the messages and appends those that may pass, together.
 // Signatures of one call are checked on all processors. See [fedmsg.Publisher].
 func (g *Gate) Publish(ctx context.Context, messages ...*fedmsg.Message) []fedmsg.Receipt {
-	origin := fedmsg.OriginFrom(ctx)
+	origin, cfg := fedmsg.OriginFrom(ctx), g.cfg.Load()
 	receipts := make([]fedmsg.Receipt, len(messages))
 	stamps := make([]string, len(messages))
 	inParallel(len(messages), func(i int) {
-		stamps[i], receipts[i].Err = g.judge(ctx, origin, messages[i])
+		stamps[i], receipts[i].Err = cfg.judge(ctx, origin, messages[i])
 	})
 
 	batch := make([]fedmsg.Entry, 0, len(messages))
@@ -151,66 +160,66 @@ func (g *Gate) count(ctx context.Context, origin fedmsg.Origin, m *fedmsg.Messag
 //
 // The signature comes first: what is said of a message that nobody vouches for
 // is said about nothing.
-func (g *Gate) judge(ctx context.Context, origin fedmsg.Origin, m *fedmsg.Message) (string, error) {
-	stamp, err := g.verify(ctx, origin, m)
+func (c *GateConfig) judge(ctx context.Context, origin fedmsg.Origin, m *fedmsg.Message) (string, error) {
+	stamp, err := c.verify(ctx, origin, m)
 	if err != nil {
 		return "", err
 	}
-	if err := g.topic(m.Topic); err != nil {
+	if err := c.topic(m.Topic); err != nil {
 		return "", err
 	}
-	return stamp, g.fresh(m)
+	return stamp, c.fresh(m)
 }
 
-func (g *Gate) verify(ctx context.Context, origin fedmsg.Origin, m *fedmsg.Message) (string, error) {
+func (c *GateConfig) verify(ctx context.Context, origin fedmsg.Origin, m *fedmsg.Message) (string, error) {
 	if origin.Identity != "" {
 		return origin.Identity, nil // the edge knows the publisher, and let it speak on this topic
 	}
 	var refusal error
-	if g.cfg.Verifier == nil {
+	if c.Verifier == nil {
 		refusal = fedmsg.Refuse(fedmsg.Unsigned, "this bus has no CA to check signatures with, and takes no unsigned messages from %s", origin.Addr)
 	} else {
-		stamp, err := g.cfg.Verifier.Verify(ctx, m)
+		stamp, err := c.Verifier.Verify(ctx, m)
 		if err == nil || !errors.Is(err, fedmsg.ErrUnsigned) {
 			return stamp, err
 		}
 		refusal = err
 	}
-	if g.allowsUnsigned(origin.Addr) {
+	if c.allowsUnsigned(origin.Addr) {
 		return fedmsg.Unverified, nil
 	}
 	return "", refusal
 }
 
-func (g *Gate) allowsUnsigned(addr netip.Addr) bool {
+func (c *GateConfig) allowsUnsigned(addr netip.Addr) bool {
 	if !addr.IsValid() {
 		addr = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	}
-	return slices.ContainsFunc(g.cfg.AllowUnsigned, func(p netip.Prefix) bool { return p.Contains(addr.Unmap()) })
+	return slices.ContainsFunc(c.AllowUnsigned, func(p netip.Prefix) bool { return p.Contains(addr.Unmap()) })
 }
 
-func (g *Gate) topic(t fedmsg.Topic) error {
-	prefix := g.cfg.TopicPrefix
+func (c *GateConfig) topic(t fedmsg.Topic) error {
+	prefix := c.TopicPrefix
 	if !t.Under(prefix) || t == prefix {
 		return fedmsg.Refuse(fedmsg.TopicPrefix, "topic %s is not below %s, which this bus is for", t, prefix)
 	}
-	if prefix == "" || len(g.cfg.Environments) == 0 {
+	if prefix == "" || len(c.Environments) == 0 {
 		return nil
 	}
 	word, _, _ := strings.Cut(string(t[len(prefix)+1:]), ".")
-	if !slices.Contains(g.cfg.Environments, word) {
-		return fedmsg.Refuse(fedmsg.WrongEnvironment, "topic %s is of the environment %q; this bus takes %s", t, word, strings.Join(g.cfg.Environments, ", "))
+	if !slices.Contains(c.Environments, word) {
+		return fedmsg.Refuse(fedmsg.WrongEnvironment, "topic %s is of the environment %q; this bus takes %s", t, word, strings.Join(c.Environments, ", "))
 	}
 	return nil
 }
 
-func (g *Gate) fresh(m *fedmsg.Message) error {
-	now := g.cfg.Clock()
-	if age := now.Sub(m.Time); g.cfg.MaxAge >= 0 && age > g.cfg.MaxAge {
-		return fedmsg.Refuse(fedmsg.Stale, "the message is of %s, %s ago; at most %s are allowed", m.Time.Format(time.RFC3339), age.Round(time.Second), g.cfg.MaxAge)
+func (c *GateConfig) fresh(m *fedmsg.Message) error {
+	now := c.Clock()
+	if age := now.Sub(m.Time); c.MaxAge >= 0 && age > c.MaxAge {
+		return fedmsg.Refuse(fedmsg.Stale, "the message is of %s, %s ago; at most %s are allowed", m.Time.Format(time.RFC3339), age.Round(time.Second), c.MaxAge)
 	}
-	if ahead := m.Time.Sub(now); g.cfg.MaxSkew >= 0 && ahead > g.cfg.MaxSkew {
-		return fedmsg.Refuse(fedmsg.Future, "the message is of %s, ahead of our clock by more than %s; a timestamp is in seconds", m.Time.Format(time.RFC3339), g.cfg.MaxSkew)
+	if ahead := m.Time.Sub(now); c.MaxSkew >= 0 && ahead > c.MaxSkew {
+		return fedmsg.Refuse(fedmsg.Future, "the message is of %s, ahead of our clock by more than %s; a timestamp is in seconds", m.Time.Format(time.RFC3339), c.MaxSkew)
 	}
 	return nil
 }

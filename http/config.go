@@ -2,6 +2,7 @@ package http
 
 import (
 	"cmp"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -24,6 +25,10 @@ type Config struct {
 	// newer. They are read again within a second after they change.
 	TLSCert string
 	TLSKey  string
+
+	// TLSMinVersion is the oldest version that is spoken, as crypto/tls has them.
+	// Default: 1.2.
+	TLSMinVersion uint16
 
 	// ClientCA is a PEM file of the CAs whose client certificates say who
 	// publishes: "mtls:" and the first CN. Default: nobody's.
@@ -146,6 +151,7 @@ func (c Config) withDefaults() Config {
 	c.Addr = cmp.Or(c.Addr, "127.0.0.1:8330")
 	c.TopicPrefix = cmp.Or(c.TopicPrefix, "org.fedoraproject")
 	c.Environment = cmp.Or(c.Environment, "dev")
+	c.TLSMinVersion = cmp.Or(c.TLSMinVersion, tls.VersionTLS12)
 	c.Heartbeat = cmp.Or(c.Heartbeat, 15*time.Second)
 	c.Grace = cmp.Or(c.Grace, 8*time.Second)
 	c.Limits = c.Limits.withDefaults()

@@ -103,9 +103,9 @@ func (s *Server) mayPublish(c caller, topic fedmsg.Topic) error {
 			return fedmsg.Refuse(fedmsg.NotAuthorized, "token %q has no scope publish: that covers %s", c.name, topic)
 		}
 		// A wide scope does not open a topic that the policy keeps for some.
-		return fedmsg.Policy{Routing: s.cfg.Policy.Routing}.Allow(topic, c.identity)
+		return fedmsg.Policy{Routing: s.policy.Load().Routing}.Allow(topic, c.identity)
 	case c.identity != "":
-		return s.cfg.Policy.Allow(topic, c.name)
+		return s.policy.Load().Allow(topic, c.name)
 	case c.anonymous:
 		return nil
 	}

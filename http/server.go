@@ -49,6 +49,7 @@ type Server struct {
 	streams *limit.Places
 	events  renderer
 	words   phrasebook
+	policy  atomic.Pointer[fedmsg.Policy]
 	sent    atomic.Int64 // messages made here
 	active  atomic.Int64 // requests in hand
 	ending  atomic.Bool
@@ -82,6 +83,7 @@ func Listen(cfg Config, b bus, meter fedmsg.Meter, logger *slog.Logger) (*Server
 		panics:    fedmsg.NewCounters("panics_recovered_total", "edge"),
 		took:      fedmsg.NewHistogram("publish_duration_seconds", "edge", edge),
 	}
+	s.SetPolicy(cfg.Policy)
 	all := fedmsg.Meters{s}
 	if meter != nil {
 		all = append(all, meter)
@@ -92,6 +94,9 @@ func Listen(cfg Config, b bus, meter fedmsg.Meter, logger *slog.Logger) (*Server
 	}
 	return s, nil
 }
+
+// SetPolicy has p say who may publish what from now on.
+func (s *Server) SetPolicy(p fedmsg.Policy) { s.policy.Store(&p) }
 
 // listen binds what cfg names.
 func (s *Server) listen() error {
@@ -120,7 +125,7 @@ func (s *Server) listen() error {
 	s.ln = ln
 	s.mux = s.routes(isLoopback(ln))
 	if files != nil {
-		s.ln = tls.NewListener(ln, &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: files.config})
+		s.ln = tls.NewListener(ln, &tls.Config{MinVersion: s.cfg.TLSMinVersion, GetConfigForClient: files.config})
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 // tlsFiles makes the TLS configuration from files, and again when they change.
 type tlsFiles struct {
 	cert, key, ca string
+	oldest        uint16
 	logger        *slog.Logger
 
 	mu      sync.Mutex
@@ -26,7 +27,7 @@ type tlsFiles struct {
 const tlsInterval = time.Second
 
 func loadTLS(cfg Config, logger *slog.Logger) (*tlsFiles, error) {
-	f := &tlsFiles{cert: cfg.TLSCert, key: cfg.TLSKey, ca: cfg.ClientCA, logger: logger}
+	f := &tlsFiles{cert: cfg.TLSCert, key: cfg.TLSKey, ca: cfg.ClientCA, oldest: cfg.TLSMinVersion, logger: logger}
 	f.changed = f.times()
 	var err error
 	f.now, err = f.load()
@@ -38,7 +39,7 @@ func (f *tlsFiles) load() (*tls.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tls: %w", err)
 	}
-	cfg := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}
+	cfg := &tls.Config{MinVersion: f.oldest, Certificates: []tls.Certificate{pair}}
 	if f.ca == "" {
 		return cfg, nil
 	}

@@ -69,9 +69,7 @@ func retentionBoundary(r archiveRow) {
 	fedmsgtest.Eventually(r.T, 20*time.Second, "the archive has some", archived)
 	got := r.replays(addrs, 0, 1)
 	for len(got) < count {
-		for _, k := range r.replays(addrs, got[len(got)-1].Seq, min(7, count-len(got))) { // a reader that comes again and again
-			got = append(got, k)
-		}
+		got = append(got, r.replays(addrs, got[len(got)-1].Seq, min(7, count-len(got)))...) // a reader that comes again and again
 	}
 	last := <-said
 	ok := got[len(got)-1].Seq == last

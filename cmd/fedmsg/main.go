@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"charm.land/fang/v2"
 	"github.com/spf13/cobra"
@@ -31,7 +32,8 @@ type environ struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	open           opener
-	variables      []string // as os.Environ has them
+	variables      []string         // as os.Environ has them
+	clock          func() time.Time // of the log; nil: time.Now
 }
 
 // commands are the constructors of all commands, in the order of the help.
@@ -95,7 +97,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // an error of Write instead of the end
-	os.Exit(run(ctx, environ{os.Stdin, os.Stdout, os.Stderr, os.Getenv, openBus, os.Environ()}, os.Args))
+	os.Exit(run(ctx, environ{os.Stdin, os.Stdout, os.Stderr, os.Getenv, openBus, os.Environ(), nil}, os.Args))
 }
 
 // run runs one command line and returns the exit status.

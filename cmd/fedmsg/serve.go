@@ -10,8 +10,10 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -20,9 +22,10 @@ import (
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/bus"
 	"github.com/fedora-infra/fedmsg-go/client"
+	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/config"
+	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/live"
 	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/madeup"
 	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/past"
-	"github.com/fedora-infra/fedmsg-go/gpg"
 	"github.com/fedora-infra/fedmsg-go/http"
 	"github.com/fedora-infra/fedmsg-go/sqlite"
 	"github.com/fedora-infra/fedmsg-go/x509"
@@ -67,9 +70,11 @@ func serve(ctx context.Context, env environ, cfg serveConfig) error {
 		return err
 	}
 	defer cfg.cleanUp()
-	logger := newLogger(env.stderr, cfg.LogFormat, cfg.LogLevel)
+	level := new(slog.LevelVar)
+	logger := newLogger(env.stderr, cfg.LogFormat, level)
+	setLevel(level, cfg.LogLevel)
 
-	log, err := sqlite.Open(ctx, cfg.log(), logger)
+	log, err := sqlite.Open(ctx, cfg.log(env.clock), logger)
 	if err != nil {
 		return err
 	}
@@ -77,8 +82,8 @@ func serve(ctx context.Context, env environ, cfg serveConfig) error {
 	if err != nil {
 		return errors.Join(err, log.Close())
 	}
-	p := &parts{cfg: cfg, env: env, logger: logger, log: log, window: window, meters: fedmsg.Meters{log}}
-	for _, build := range []func(context.Context) error{p.buildWords, p.buildGate, p.buildArchive, p.buildDemo, p.buildZMQ, p.buildHTTP, p.announce} {
+	p := &parts{cfg: cfg, env: env, logger: logger, level: level, log: log, window: window, meters: fedmsg.Meters{log}}
+	for _, build := range []func(context.Context) error{p.buildWords, p.buildGate, p.buildArchive, p.buildDemo, p.buildZMQ, p.buildReload, p.buildHTTP, p.announce} {
 		if err := build(ctx); err != nil {
 			return errors.Join(err, p.close())
 		}
@@ -97,17 +102,19 @@ type parts struct {
 	cfg    serveConfig
 	env    environ
 	logger *slog.Logger
+	level  *slog.LevelVar
 	log    *sqlite.Log
 	window *bus.Window
 	gate   *bus.Gate
-	policy fedmsg.Policy
+	policy fedmsg.Policy // at the start
 	signer fedmsg.Signer
 
-	verifier fedmsg.Verifier // nil if signatures are not checked
-	words    fedmsg.Describer
-	meters   fedmsg.Meters
-	bound    map[string]any // what --addr-file tells
-	web      *http.Server
+	trust  *live.Trust
+	reload live.Reloader
+	words  fedmsg.Describer
+	meters fedmsg.Meters
+	bound  map[string]any // what --addr-file tells
+	web    *http.Server
 
 	archive *past.Keeper // nil if there is none
 
@@ -142,24 +149,14 @@ func (p *parts) buildGate(context.Context) error {
 		return err
 	}
 	p.policy = policy
-	if p.cfg.ca != "" {
-		verifier, err := x509.NewVerifier(x509.Config{CA: p.cfg.ca, CRL: p.cfg.CRL, Policy: policy, LegacySHA1: p.cfg.LegacySHA1}, p.logger)
-		if err != nil {
-			return trustError(err)
-		}
-		cfg.Verifier = verifier
-		p.meters = append(p.meters, verifier)
-		p.sinks = append(p.sinks, verifier) // it watches its files as long as anything is read
+	if p.trust, err = live.NewTrust(p.cfg.trust(policy), p.logger); err != nil {
+		return trustError(err)
 	}
-	if p.cfg.GPGKeyring != "" {
-		verifier, err := gpg.NewVerifier(gpg.Config{Keyring: p.cfg.GPGKeyring, Policy: policy, Others: cfg.Verifier}, p.logger)
-		if err != nil {
-			return trustError(err)
-		}
-		cfg.Verifier = verifier
-		p.sinks = append(p.sinks, verifier)
+	if p.trust.Believes() {
+		cfg.Verifier = p.trust
 	}
-	p.verifier = cfg.Verifier
+	p.meters = append(p.meters, p.trust)
+	p.sinks = append(p.sinks, p.trust) // it watches its files as long as anything is read
 	if p.cfg.cert != "" {
 		signer, err := x509.NewSigner(p.cfg.cert, p.cfg.key)
 		if err != nil {
@@ -230,7 +227,9 @@ func (p *parts) buildHTTP(context.Context) error {
 	}
 	cfg := p.cfg.http()
 	cfg.Policy, cfg.Signer, cfg.Tokens, cfg.Describer = p.policy, p.signer, tokens, p.words
-	cfg.Verifier = p.verifier
+	if p.trust.Believes() {
+		cfg.Verifier = p.trust
+	}
 	if err := p.buildPages(&cfg); err != nil {
 		return err
 	}
@@ -245,6 +244,51 @@ func (p *parts) buildHTTP(context.Context) error {
 	p.web, p.bound["http"] = server, server.Addr()
 	p.sources = append(p.sources, server)
 	return nil
+}
+
+// buildReload has a hangup read the configuration again: all of it or nothing.
+func (p *parts) buildReload(context.Context) error {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	p.reload = live.Reloader{Load: func() (*config.Loaded, error) { return p.cfg.load(p.env) }, Prepare: p.prepare, Hangup: hangup, Logger: p.logger}
+	p.meters = append(p.meters, &p.reload)
+	p.sinks = append(p.sinks, bus.RunnerFunc(func(ctx context.Context) error {
+		defer signal.Stop(hangup)
+		return p.reload.Run(ctx, p.cfg.Loaded)
+	}))
+	return nil
+}
+
+// prepare makes ready what a running bus takes over.
+func (p *parts) prepare(next *config.Loaded) (apply func(), err error) {
+	cfg := p.cfg
+	cfg.Loaded = next
+	if p.trust.Believes() && !cfg.Demo {
+		cfg.ca = next.TrustedCA()
+	}
+	policy, err := cfg.policy()
+	if err != nil {
+		return nil, err
+	}
+	believe, err := p.trust.Prepare(cfg.trust(policy))
+	if err != nil {
+		return nil, err
+	}
+	gate := cfg.gate()
+	if p.trust.Believes() {
+		gate.Verifier = p.trust
+	}
+	if err := gate.Validate(); err != nil {
+		return nil, err
+	}
+	return func() {
+		believe()
+		_ = p.gate.Configure(gate) // it was validated
+		setLevel(p.level, next.LogLevel)
+		if p.web != nil {
+			p.web.SetPolicy(policy)
+		}
+	}, nil
 }
 
 // announce tells whoever started the bus that it is ready, and where.
@@ -308,14 +352,19 @@ func writeFile(name string, data []byte) error {
 }
 
 // newLogger makes the program's logger.
-func newLogger(w io.Writer, format, level string) *slog.Logger {
-	var l slog.Level
-	_ = l.UnmarshalText([]byte(level)) // checked by resolve
-	opts := &slog.HandlerOptions{Level: l}
+func newLogger(w io.Writer, format string, level slog.Leveler) *slog.Logger {
+	opts := &slog.HandlerOptions{Level: level}
 	if format == "json" {
 		return slog.New(slog.NewJSONHandler(w, opts))
 	}
 	return slog.New(slog.NewTextHandler(w, opts))
+}
+
+// setLevel sets what is told to a level that was checked when it was read.
+func setLevel(level *slog.LevelVar, name string) {
+	var l slog.Level
+	_ = l.UnmarshalText([]byte(name))
+	level.Set(l)
 }
 
 // stateDir finds where the bus keeps its files: the flag, what systemd gives,

@@ -25,6 +25,9 @@ func startServe(t *testing.T, dir string, args ...string) (addrs map[string]stri
 	return addrs, stop
 }
 
+// clock is that of the buses that are started here.
+var clock = time.Now
+
 // startServeLogged returns what it tells on standard error, too.
 func startServeLogged(t *testing.T, dir string, args ...string) (addrs map[string]string, told *fedmsgtest.LogBook, stop func()) {
 	t.Helper()
@@ -33,7 +36,7 @@ func startServeLogged(t *testing.T, dir string, args ...string) (addrs map[strin
 		"--relay-inbound", "tcp://127.0.0.1:0", "--relay-outbound", "tcp://127.0.0.1:0", "--gateway", "tcp://127.0.0.1:0"}, args...)
 	ctx, cancel := context.WithCancel(context.Background())
 	stderr := new(fedmsgtest.LogBook)
-	env := environ{strings.NewReader(""), io.Discard, stderr, func(string) string { return "" }, openBus, []string{"FEDMSG_CONFIG=" + t.TempDir()}}
+	env := environ{strings.NewReader(""), io.Discard, stderr, func(string) string { return "" }, openBus, []string{"FEDMSG_CONFIG=" + t.TempDir()}, clock}
 	done := make(chan int, 1)
 	go func() { done <- run(ctx, env, argv) }()
 	stopped := false
@@ -186,7 +189,7 @@ func TestServeRefusesToStandOpen(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
 			var stderr bytes.Buffer
-			env := environ{strings.NewReader(""), io.Discard, &stderr, func(string) string { return "" }, openBus, []string{"FEDMSG_CONFIG=" + t.TempDir()}}
+			env := environ{strings.NewReader(""), io.Discard, &stderr, func(string) string { return "" }, openBus, []string{"FEDMSG_CONFIG=" + t.TempDir()}, nil}
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
 			argv := append([]string{"fedmsg", "serve", "--dir", t.TempDir(), "--http", "127.0.0.1:0", "--relay-inbound", "",

@@ -1,19 +1,21 @@
 package main
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/bus"
 	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/config"
+	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/live"
 	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/madeup"
 	"github.com/fedora-infra/fedmsg-go/http"
 	"github.com/fedora-infra/fedmsg-go/sqlite"
@@ -114,8 +116,8 @@ func (c *serveConfig) cleanUp() {
 
 func (c *serveConfig) tokenFile() string { return filepath.Join(c.Log.Dir, "tokens.json") }
 
-func (c *serveConfig) log() sqlite.Config {
-	return sqlite.Config{Dir: c.Log.Dir, RetentionAge: c.Log.KeepFor, RetentionBytes: c.Log.KeepBytes, MinFree: c.Log.MinFree, SyncLate: c.Log.Sync == "interval"}
+func (c *serveConfig) log(clock func() time.Time) sqlite.Config {
+	return sqlite.Config{Clock: clock, Dir: c.Log.Dir, RetentionAge: c.Log.KeepFor, RetentionBytes: c.Log.KeepBytes, MinFree: c.Log.MinFree, SyncLate: c.Log.Sync == "interval"}
 }
 
 // allowUnsigned are the networks that may publish unsigned messages: those that are
@@ -148,6 +150,11 @@ func (c *serveConfig) policy() (fedmsg.Policy, error) {
 	return asPolicy(routing, c.Nitpicky), nil
 }
 
+// trust says whom the bus believes.
+func (c *serveConfig) trust(policy fedmsg.Policy) live.TrustConfig {
+	return live.TrustConfig{CA: c.ca, CRL: c.CRL, LegacySHA1: c.LegacySHA1, GPGKeyring: c.GPGKeyring, Policy: policy}
+}
+
 func asPolicy(routing map[string][]string, nitpicky bool) fedmsg.Policy {
 	policy := fedmsg.Policy{Routing: make(map[fedmsg.Topic][]string, len(routing)), Nitpicky: nitpicky}
 	for topic, names := range routing {
@@ -175,8 +182,13 @@ func (c *serveConfig) pub(name string, bind []string) zmq.PubConfig {
 }
 
 func (c *serveConfig) http() http.Config {
+	oldest := uint16(tls.VersionTLS12)
+	if c.Web.TLS.MinVersion == "1.3" {
+		oldest = tls.VersionTLS13
+	}
 	return http.Config{
-		Addr: c.Web.Listen, TLSCert: c.Web.TLS.Cert, TLSKey: c.Web.TLS.Key, ClientCA: c.Web.TLS.ClientCA, MetricsAddr: c.Web.Metrics,
+		TLSMinVersion: oldest,
+		Addr:          c.Web.Listen, TLSCert: c.Web.TLS.Cert, TLSKey: c.Web.TLS.Key, ClientCA: c.Web.TLS.ClientCA, MetricsAddr: c.Web.Metrics,
 		TopicPrefix: c.TopicPrefix, Environment: c.Environment,
 		AllowAnonymousLoopback: config.IsLoopback(c.Web.Listen) && len(c.allowUnsigned()) > 0,
 	}
@@ -197,6 +209,3 @@ func (c *serveConfig) archive() string {
 	}
 	return filepath.Join(c.Log.Dir, "archive")
 }
-
-// verified names what signatures are checked with, for a person.
-func (c *serveConfig) verified() string { return strings.TrimPrefix(c.ca, c.temporary) }

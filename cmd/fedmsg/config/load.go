@@ -293,3 +293,15 @@ func (l *Loaded) warnOfSecrets() {
 		l.warn(origin, f.key(), "everybody can read this secret; %s", do)
 	})
 }
+
+// Changed are the keys whose values are not those of another configuration.
+func (l *Loaded) Changed(other *Loaded) (keys []string) {
+	before := make(map[string]any)
+	everyField(reflect.ValueOf(&other.Config).Elem(), nil, func(f *field) { before[f.key()] = f.value.Interface() })
+	everyField(reflect.ValueOf(&l.Config).Elem(), nil, func(f *field) {
+		if !f.isTable() && !reflect.DeepEqual(f.value.Interface(), before[f.key()]) {
+			keys = append(keys, f.key())
+		}
+	})
+	return keys
+}
