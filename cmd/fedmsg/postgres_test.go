@@ -83,7 +83,7 @@ func TestPostgresCommands(t *testing.T) {
 	if got := ask(0, "archive", "verify"); !strings.Contains(got.stdout, "30 messages are well") {
 		t.Errorf("verify: %s", got.stdout)
 	}
-	if got := fedmsgWith(t, new(fakeBus), "", nil, "history", "--archive", dsn+"?search_path=elsewhere"); got.status != 1 || !strings.Contains(got.stderr, "there is no archive") {
+	if got := fedmsgWith(t, new(fakeBus), "", nil, "history", "--archive", dsn+"?search_path=elsewhere"); got.status != 74 || !strings.Contains(got.stderr, "search_path=elsewhere: file does not exist") {
 		t.Errorf("an archive that is not there: %+v", got)
 	}
 }
