@@ -27,6 +27,7 @@ import (
 	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/madeup"
 	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/past"
 	"github.com/fedora-infra/fedmsg-go/http"
+	"github.com/fedora-infra/fedmsg-go/irc"
 	"github.com/fedora-infra/fedmsg-go/sqlite"
 	"github.com/fedora-infra/fedmsg-go/x509"
 	"github.com/fedora-infra/fedmsg-go/zmq"
@@ -83,7 +84,7 @@ func serve(ctx context.Context, env environ, cfg serveConfig) error {
 		return errors.Join(err, log.Close())
 	}
 	p := &parts{cfg: cfg, env: env, logger: logger, level: level, log: log, window: window, meters: fedmsg.Meters{log}}
-	for _, build := range []func(context.Context) error{p.buildWords, p.buildGate, p.buildArchive, p.buildDemo, p.buildZMQ, p.buildReload, p.buildHTTP, p.announce} {
+	for _, build := range []func(context.Context) error{p.buildWords, p.buildGate, p.buildArchive, p.buildDemo, p.buildZMQ, p.buildIRC, p.buildReload, p.buildHTTP, p.announce} {
 		if err := build(ctx); err != nil {
 			return errors.Join(err, p.close())
 		}
@@ -213,6 +214,24 @@ func (p *parts) buildZMQ(context.Context) error {
 		p.meters = append(p.meters, pub, pump)
 		p.sinks = append(p.sinks, pump, pub)
 	}
+	return nil
+}
+
+// buildIRC makes the firehose on IRC.
+func (p *parts) buildIRC(context.Context) error {
+	if len(p.cfg.IRC) == 0 {
+		return nil
+	}
+	bot, err := irc.New(live.IRC(&p.cfg.Config), p.words, p.logger)
+	if err != nil {
+		return configError{err}
+	}
+	pump, err := bus.NewPump(bus.PumpConfig{Name: "irc", Live: true}, p.window, p.log, bot, p.logger)
+	if err != nil {
+		return err
+	}
+	p.meters = append(p.meters, bot, pump)
+	p.sinks = append(p.sinks, pump, bot)
 	return nil
 }
 

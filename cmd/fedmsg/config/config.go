@@ -74,6 +74,7 @@ type People struct {
 	IRCColors       map[string]string `key:"irc_color_lookup" doc:"colour of a service's messages on IRC, by the service"`
 	IRCDefaultColor string            `key:"irc_default_color" default:"light grey" doc:"colour of all others"`
 	IRCMethod       string            `key:"irc_method" default:"notice" one:"notice msg" doc:"how lines are sent to channels"`
+	IRCCommands     string            `key:"irc_commands" default:"members" one:"members nobody" doc:"who may ask the bot something in private: members of its channels, or nobody"`
 	LogLevel        string            `key:"log_level" flag:"log-level" default:"info" one:"debug info warn error" doc:"what the program tells of itself: debug, info, warn or error"`
 	LogFormat       string            `key:"log_format" flag:"log-format" default:"text" one:"text json" doc:"how: text or json"`
 }
@@ -81,18 +82,24 @@ type People struct {
 // An IRC is one channel of a network.
 type IRC struct {
 	Network      string        `key:"network" default:"irc.libera.chat" doc:"host of the server"`
-	Port         int           `key:"port" default:"6667" min:"1" max:"65535" doc:"port of the server; 6697 with ssl if not said"`
-	SSL          bool          `key:"ssl" doc:"speak TLS"`
+	Port         int           `key:"port" min:"0" max:"65535" doc:"port of the server (default: 6667, or 6697 with ssl)"`
+	SSL          bool          `key:"ssl" doc:"speak TLS, and verify the server"`
 	CA           string        `key:"ca_file" check:"pem" doc:"CA of the server; else those of the system"`
+	ServerName   string        `key:"server_name" doc:"name in the server's certificate, if it is not network"`
+	Certificate  string        `key:"certificate" check:"pem" doc:"client certificate"`
+	CertKey      string        `key:"certificate_key" check:"file" doc:"its key"`
 	Nickname     string        `key:"nickname" default:"fedmsg-bot" doc:"name of the bot"`
+	PasswordFile string        `key:"password_file" check:"file" doc:"file with the server's password"`
+	Account      string        `key:"account" doc:"account of the bot (default: nickname)"`
+	AccountFile  string        `key:"account_password_file" check:"file" doc:"file with the account's password"`
+	SASL         string        `key:"sasl" one:"plain external" doc:"how to log in to the account before joining: plain or external"`
+	Regain       string        `key:"regain" doc:"what NickServ is told to get the name back"`
 	Channel      string        `key:"channel" doc:"channel to join; # is put before if it lacks"`
 	ChannelKey   Secret        `key:"channel_key" doc:"key of the channel"`
-	SASLUser     string        `key:"sasl_user" doc:"account to log in to before joining"`
-	SASLPassword Secret        `key:"sasl_password" doc:"its password"`
 	Pretty       bool          `key:"make_pretty" doc:"with colours"`
 	Terse        bool          `key:"make_terse" doc:"sentences instead of bodies"`
 	Short        any           `key:"make_short" effect:"none" doc:"links are not shortened: nobody should learn who reads them"`
-	LineRate     time.Duration `key:"line_rate" default:"1" unit:"s" min:"0" doc:"time for one line"`
+	LineRate     time.Duration `key:"line_rate" default:"3" unit:"s" min:"0" doc:"time for one line"`
 	Timeout      time.Duration `key:"timeout" default:"120" unit:"s" min:"1" doc:"give up on a silent server after this"`
 	Filters      Filters       `key:"filters" doc:"what is not said"`
 }

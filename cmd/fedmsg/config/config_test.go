@@ -178,7 +178,7 @@ min_version = "1.3"
 func TestSecretsAreNotShown(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "a.toml")
-	if err := os.WriteFile(file, []byte("stomp_pass = 'hunter2'\n[web]\nsession_key = 'abc'\n[[irc]]\nchannel = 'x'\nsasl_password = 'hunter3'\n[logging]\nsmtp_password = 'hunter4'\n"), 0o644); err != nil {
+	if err := os.WriteFile(file, []byte("stomp_pass = 'hunter2'\n[web]\nsession_key = 'abc'\n[[irc]]\nchannel = 'x'\nchannel_key = 'hunter3'\n[logging]\nsmtp_password = 'hunter4'\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	l, err := config.Load(config.Sources{Paths: []string{file}})
