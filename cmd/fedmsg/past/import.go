@@ -35,10 +35,10 @@ func NewImport(env Env) *cobra.Command {
 		Use:   "import FILE|URL...",
 		Short: "Put dumps of the past, or what another bus has, into the archive",
 		Long: `Read messages from files, from standard input for "-", or from another bus, and put
-them into the archive of a bus. A file holds JSON objects, one a line or as one list: messages of
-fedmsg, rows or answers of datagrepper (raw_messages), records of fedora-messaging as
-datanommer-dump writes them, or what fedmsg export wrote. Files packed with gzip or
-zstd are unpacked.
+them into the archive of a bus. A file holds JSON objects, one a line or as one list:
+messages of fedmsg, rows or answers of datagrepper (raw_messages), records of
+fedora-messaging as datanommer-dump writes them, or what fedmsg export wrote. Files
+packed with gzip or zstd are unpacked.
 
 It writes the archive itself, so it waits for no bus: a bus that is started meanwhile
 goes on without history, and takes up what it missed when the import is done. To
@@ -47,8 +47,8 @@ off goes on where it was. A message without an ID gets one that is always the sa
 
 A URL is that of a datagrepper (its /raw or /v2/search), or of a bus of this kind. It is
 asked one question at a time, about a short time each, and left alone when it asks for
-that or fails; see --rate. The flags --since, --topic and so on, or parameters of the URL,
-say what is taken; by default that is everything.
+that or fails; see --rate. The flags --since, --topic and so on, or parameters of the
+URL, say what is taken; by default that is everything.
 
 What cannot be taken is told with its line, and the exit status is 65.`,
 		Example: `  fedmsg import --dir /var/lib/fedmsg datanommer-2013.json.gz datanommer-2014.json.gz
