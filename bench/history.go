@@ -238,7 +238,7 @@ func (a *asker) table(l *lab, title string, rows []questionRow) error {
 	t := newTable(l.out, title+"; load of the machine "+load(), "question", "original's path", "ours", "the original (quoted)", "original/ours on its path", "aim p50, p99")
 	defer t.flush()
 	for i, row := range rows {
-		fmt.Fprintf(os.Stderr, "\rhistory: %s, %d of %d ", title, i+1, len(rows))
+		fmt.Fprintf(os.Stderr, "history: question %d of %d, %s\n", i+1, len(rows), row.name)
 		cells := []string{row.name, "", "", short(row.original), "", row.aim()}
 		if row.original == 0 {
 			cells[3] = ""
@@ -258,7 +258,6 @@ func (a *asker) table(l *lab, title string, rows []questionRow) error {
 		}
 		t.row(cells...)
 	}
-	fmt.Fprintln(os.Stderr)
 	return nil
 }
 

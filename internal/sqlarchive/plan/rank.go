@@ -3,6 +3,7 @@ package plan
 import (
 	"cmp"
 	"maps"
+	"math/bits"
 	"slices"
 	"time"
 
@@ -33,14 +34,27 @@ func (t *Tallying) Rows(i, limit int) ([]fedmsg.Count, error) {
 				ranks[id] = int64(rank[name])
 			}
 		}
-		if t.Step == 0 {
-			for id, n := range of.totals {
-				merged[[2]int64{0, ranks[id]}] += n
+		at, others := int64(0), int64(0) // of a step, which mostly follow one another
+		add := func(c cell) {
+			if rank := ranks[c.term]; rank != 0 {
+				merged[[2]int64{c.at, rank}] += c.n
+				return
+			}
+			if c.at != at {
+				merged[[2]int64{at, 0}] += others
+				at, others = c.at, 0
+			}
+			others += c.n
+		}
+		for id, n := range of.totals {
+			if t.Step == 0 && n != 0 {
+				add(cell{term: int64(id), n: n})
 			}
 		}
 		for _, c := range of.cells {
-			merged[[2]int64{c.at, ranks[c.term]}] += c.n
+			add(c)
 		}
+		merged[[2]int64{at, 0}] += others
 	}
 	var rows []fedmsg.Count
 	for _, key := range slices.SortedFunc(maps.Keys(merged), func(x, y [2]int64) int { return slices.Compare(x[:], y[:]) }) {
@@ -103,8 +117,20 @@ func (t *Tallying) leading(i, limit int) (names []string, err error) {
 // largest returns the numbers of the largest totals, at most so many, and the largest
 // one that it left out.
 func largest(totals []int64, most int) (ids []int64, next int64) {
+	// Most are small, and need not be sorted: magnitudes tell which may be among the
+	// largest.
+	var magnitudes [65]int
 	for id, n := range totals {
 		if n > 0 && id > 0 {
+			magnitudes[bits.Len64(uint64(n))]++
+		}
+	}
+	least := 64
+	for found := magnitudes[least]; least > 1 && found <= most; found += magnitudes[least] {
+		least--
+	}
+	for id, n := range totals {
+		if n > 0 && id > 0 && bits.Len64(uint64(n)) >= least {
 			ids = append(ids, int64(id))
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/bits"
 	"slices"
 	"strconv"
 	"strings"
@@ -87,117 +88,126 @@ func (c *Columns) row(i int) *Row {
 		Users: values(UserKind), Packages: values(PackageKind), Objects: values(ObjectKind)}
 }
 
-// appendKeys packs keys: of each the milliseconds since the one before, and its serial
-// number if it is not the next one.
-func appendKeys(dst []byte, first int64, keys []int64) []byte {
-	const serials = 1<<SerialBits - 1
-	ms, serial := first>>SerialBits, int64(-1)
-	for _, k := range keys {
-		step, next := k>>SerialBits-ms, int64(0)
-		if step == 0 {
-			next = serial + 1
-		}
-		ms, serial = k>>SerialBits, k&serials
-		if serial == next {
-			dst = binary.AppendUvarint(dst, uint64(step)<<1)
-		} else {
-			dst = binary.AppendUvarint(binary.AppendUvarint(dst, uint64(step)<<1|1), uint64(serial))
-		}
+// appendNumbers packs numbers, each in as many bytes as the largest takes, little-endian,
+// after a byte that says how many these are; nothing more if all are 0. Varints would
+// take as much room, and several times as long to read.
+func appendNumbers(dst []byte, numbers []uint32) []byte {
+	width := 0
+	for _, n := range numbers {
+		width = max(width, (bits.Len32(n)+7)/8)
+	}
+	dst = append(dst, byte(width))
+	for _, n := range numbers {
+		var b [4]byte
+		binary.LittleEndian.PutUint32(b[:], n)
+		dst = append(dst, b[:width]...)
 	}
 	return dst
+}
+
+// unpackNumbers is the reverse of appendNumbers. It uses the room that dst has, and
+// returns what follows in src.
+func unpackNumbers(dst []uint32, n int, src []byte) (numbers []uint32, rest []byte, err error) {
+	if len(src) == 0 || src[0] > 4 || int(src[0])*n > len(src)-1 {
+		return nil, nil, fmt.Errorf("a column of %d numbers in %d bytes: %w", n, len(src), ErrDamaged)
+	}
+	width := int(src[0])
+	src, rest = src[1:1+width*n], src[1+width*n:]
+	dst = slices.Grow(dst[:0], n)[:n]
+	switch width {
+	case 0:
+		clear(dst)
+	case 1:
+		for i := range dst {
+			dst[i] = uint32(src[i])
+		}
+	case 2:
+		for i := range dst {
+			dst[i] = uint32(binary.LittleEndian.Uint16(src[2*i:]))
+		}
+	case 3:
+		for i := range dst {
+			b := src[3*i : 3*i+3]
+			dst[i] = uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16
+		}
+	default:
+		for i := range dst {
+			dst[i] = binary.LittleEndian.Uint32(src[4*i:])
+		}
+	}
+	return dst, rest, nil
+}
+
+// appendKeys packs keys: of each the milliseconds since the one before, and by how much
+// its serial number is more than the next one. A pause of more than seven weeks cannot
+// be in a month.
+func appendKeys(dst []byte, first int64, keys []int64) []byte {
+	steps, serials := make([]uint32, len(keys)), make([]uint32, len(keys))
+	ms, next := first>>SerialBits, int64(0)
+	for i, k := range keys {
+		step, serial := k>>SerialBits-ms, k&(1<<SerialBits-1)
+		if step > 0 {
+			next = 0
+		}
+		steps[i], serials[i] = uint32(step), uint32(serial-next)
+		ms, next = k>>SerialBits, serial+1
+	}
+	return appendNumbers(appendNumbers(dst, steps), serials)
 }
 
 // unpackKeys is the reverse of appendKeys.
 func unpackKeys(dst []int64, first int64, n int, src []byte) ([]int64, error) {
-	ms, serial := first>>SerialBits, int64(-1)
-	for range n {
-		step, used := binary.Uvarint(src)
-		if used <= 0 {
-			return nil, fmt.Errorf("keys of a chunk: %w", ErrDamaged)
+	steps, src, err := unpackNumbers(nil, n, src)
+	if err != nil {
+		return nil, err
+	}
+	serials, _, err := unpackNumbers(nil, n, src)
+	if err != nil {
+		return nil, err
+	}
+	dst = slices.Grow(dst[:0], n)[:n]
+	ms, next := first>>SerialBits, int64(0)
+	for i, step := range steps {
+		if step > 0 {
+			ms, next = ms+int64(step), 0
 		}
-		src = src[used:]
-		if step>>1 > 0 {
-			serial = -1
-		}
-		if serial++; step&1 == 1 {
-			other, used := binary.Uvarint(src)
-			if used <= 0 {
-				return nil, fmt.Errorf("keys of a chunk: %w", ErrDamaged)
-			}
-			src, serial = src[used:], int64(other)
-		}
-		ms += int64(step >> 1)
-		dst = append(dst, ms<<SerialBits|serial)
+		next += int64(serials[i])
+		dst[i] = ms<<SerialBits | next
+		next++
 	}
 	return dst, nil
 }
 
-// pack packs a column: of a list the lengths first, each in one number, then the
-// terms.
-func (c *column) pack() []byte {
-	dst := make([]byte, 0, 2*len(c.ids)+len(c.ends))
-	before := uint32(0)
-	for _, end := range c.ends {
-		dst = binary.AppendUvarint(dst, uint64(end-before))
-		before = end
+// pack packs a column: of a list the number of terms of each message first.
+func (c *column) pack(list bool) []byte {
+	var dst []byte
+	if list {
+		lengths, before := make([]uint32, len(c.ends)), uint32(0)
+		for i, end := range c.ends {
+			lengths[i], before = end-before, end
+		}
+		dst = appendNumbers(dst, lengths)
 	}
-	for _, id := range c.ids {
-		dst = binary.AppendUvarint(dst, uint64(id))
-	}
-	return dst
+	return appendNumbers(dst, c.ids)
 }
 
 // unpack is the reverse of pack. It uses the room that c has.
-func (c *column) unpack(n int, list bool, src []byte) error {
-	c.ids, c.ends = c.ids[:0], c.ends[:0]
-	total, ok := n, true
+func (c *column) unpack(n int, list bool, src []byte) (err error) {
+	total := n
 	if list {
-		if c.ends, src, ok = unpackNumbers(c.ends, n, src); !ok {
-			return fmt.Errorf("lengths of a chunk: %w", ErrDamaged)
+		if c.ends, src, err = unpackNumbers(c.ends, n, src); err != nil {
+			return err
 		}
 		total = 0
 		for i, length := range c.ends {
-			if total += int(length); total > len(src) {
-				break
+			if total += int(length); total > len(src) { // no term is 0, so each takes a byte
+				return fmt.Errorf("a column of more than %d terms in %d bytes: %w", total, len(src), ErrDamaged)
 			}
 			c.ends[i] = uint32(total)
 		}
 	}
-	if total > len(src) { // each takes a byte at least
-		return fmt.Errorf("terms of a chunk: %w", ErrDamaged)
-	}
-	if c.ids, _, ok = unpackNumbers(c.ids, total, src); !ok {
-		return fmt.Errorf("terms of a chunk: %w", ErrDamaged)
-	}
-	return nil
-}
-
-// unpackNumbers reads n numbers, most of which take one byte or two.
-func unpackNumbers(dst []uint32, n int, src []byte) (numbers []uint32, rest []byte, ok bool) {
-	dst = slices.Grow(dst, n)[:n]
-	at := 0
-	for i := range dst {
-		if at+1 < len(src) {
-			b, c := src[at], src[at+1]
-			if b < 0x80 {
-				dst[i] = uint32(b)
-				at++
-				continue
-			}
-			if c < 0x80 {
-				dst[i] = uint32(b&0x7F) | uint32(c)<<7
-				at += 2
-				continue
-			}
-		}
-		v, used := binary.Uvarint(src[at:])
-		if used <= 0 {
-			return dst, nil, false
-		}
-		dst[i] = uint32(v)
-		at += used
-	}
-	return dst, src[at:], true
+	c.ids, _, err = unpackNumbers(c.ids, total, src)
+	return err
 }
 
 // Columns calls visit with the chunks that have messages in a range of keys, and with
@@ -223,8 +233,11 @@ func (p Part) Columns(from, to int64, kinds []int64, oldest bool, visit func(c *
 	err := p.Query("SELECT first, n, ks"+names.String()+" FROM {chunk} WHERE first >= (SELECT coalesce(max(first), 0) FROM {chunk} WHERE first <= ?) AND first < ?"+order,
 		[]any{from, to}, func(rows *sql.Rows) error {
 			err := rows.Scan(targets...)
+			if err == nil && (n < 0 || n > chunkSize) {
+				err = fmt.Errorf("a chunk of %d messages: %w", n, ErrDamaged)
+			}
 			if err == nil {
-				c.Keys, err = unpackKeys(c.Keys[:0], first, int(n), packed[0])
+				c.Keys, err = unpackKeys(c.Keys, first, int(n), packed[0])
 			}
 			for i, kind := range kinds {
 				if err == nil {
@@ -336,7 +349,7 @@ func (w *Writer) repack(first int64, last bool, c *Columns) error {
 		}
 		args := []any{first, len(piece.Keys), appendKeys(nil, first, piece.Keys)}
 		for _, kind := range allColumns {
-			args = append(args, piece.of[kind].pack())
+			args = append(args, piece.of[kind].pack(isList(kind)))
 		}
 		err := w.Exec(`INSERT INTO {chunk} (first, n, ks, topics, categories, agents, users, packages, objects) VALUES (?,?,?,?,?,?,?,?,?)
 			ON CONFLICT (first) DO UPDATE SET n = excluded.n, ks = excluded.ks, topics = excluded.topics, categories = excluded.categories,
