@@ -107,10 +107,6 @@ func (a *Archive) Close() error { return errors.Join(a.Archive.Close(), a.lock.U
 const (
 	// archiveApplication marks the files as ours, in PRAGMA application_id: "fmar".
 	archiveApplication = 0x666D6172
-	// archivePage is the size of pages. A batch of 1,000 messages touches the ends of
-	// some thousand lists, each in a page of its own, so large pages make large journals;
-	// of 4, 8 and 16 KiB this takes the least time.
-	archivePage = 8 << 10
 	// archiveWAL is how large the journal of a month may be, in bytes, before it is
 	// written back. One batch of 1,000 messages makes some 20 MB, mostly the same pages
 	// as the one before, which are written back once.
@@ -165,7 +161,10 @@ func (m monthFiles) Open(_ context.Context, month string) (*segment.Tables, erro
 		}
 		return nil, err
 	}
-	c, err := dial(file, true, fmt.Sprintf("page_size=%d", archivePage), "journal_mode=WAL",
+	// A batch of 1,000 messages touches the ends of some thousand lists, each in a page of
+	// its own, so large pages make large journals; of 4, 8 and 16 KiB this takes the least
+	// time.
+	c, err := dial(file, true, "page_size=8192", "journal_mode=WAL",
 		fmt.Sprintf("application_id=%d", archiveApplication), fmt.Sprintf("user_version=%d", segment.SchemaVersion))
 	if err != nil {
 		return nil, err
