@@ -31,7 +31,8 @@ class Bus:
         with open(os.path.join(self.folder, "told"), "ab") as told:
             self.process = subprocess.Popen(
                 [PROGRAM, "serve", "--dir", os.path.join(self.folder, "bus"), "--http", self.addr, "--addr-file", ready, "--no-archive",
-                 "--relay-inbound", free, "--relay-outbound", free, "--gateway", free], stdin=subprocess.DEVNULL, stderr=told)
+                 "--relay-inbound", free, "--relay-outbound", free, "--gateway", free], stdin=subprocess.DEVNULL, stderr=told,
+                env={k: v for k, v in os.environ.items() if not k.startswith("FEDMSG_")})  # it refuses those it does not know
         end = time.monotonic() + 60
         while not os.path.exists(ready):
             if self.process.poll() is not None or time.monotonic() > end:
