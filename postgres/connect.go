@@ -110,8 +110,7 @@ func (t *target) reading() driver.Connector {
 	config.RuntimeParams["default_transaction_isolation"] = "repeatable read"
 	config.RuntimeParams["default_transaction_read_only"] = "on"
 	config.RuntimeParams["statement_timeout"] = strconv.FormatInt(readTime.Milliseconds(), 10)
-	// A plan for any word would walk through all messages; how rare one is decides.
-	config.RuntimeParams["plan_cache_mode"] = "force_custom_plan"
+	config.RuntimeParams["jit"] = "off" // what it costs once is more than a question takes
 	if !t.anyServer && config.ValidateConnect == nil {
 		config.ValidateConnect = refuseIf("SELECT pg_is_in_recovery()") // a standby lacks what was just stored
 	}

@@ -34,12 +34,30 @@ var dialect = &segment.Dialect{
 			`ALTER TABLE {msg} ALTER body SET STORAGE EXTERNAL`, // packed already
 			`ALTER TABLE {term} SET (fillfactor = 80)`, `ALTER TABLE {roll_hour} SET (fillfactor = 80)`, `ALTER TABLE {roll_day} SET (fillfactor = 80)`},
 		Insert: "INSERT INTO {ft} (k, words) VALUES ", Group: "(?,string_to_array(rtrim(?::text), ' '))",
-		Newest: "SELECT k FROM {ft} WHERE words @> string_to_array(?::text, ' ') AND k >= ? AND k <= ? ORDER BY k DESC LIMIT ?",
-		Oldest: "SELECT k FROM {ft} WHERE words @> string_to_array(?::text, ' ') AND k >= ? AND k <= ? ORDER BY k LIMIT ?",
-		Match:  func(words []string) string { return strings.Join(words, " ") },
+		Newest: finding("DESC", "<"), Oldest: finding("ASC", ">"),
+		Match: func(words []string) string { return strings.Join(words, " ") },
 	},
 	Tidy: []string{"VACUUM (ANALYZE) {msg}", "VACUUM (ANALYZE) {post}", "VACUUM (ANALYZE) {ft}", "VACUUM (ANALYZE) {term}",
 		"VACUUM (ANALYZE) {roll_hour}", "VACUUM (ANALYZE) {roll_day}"},
+}
+
+// near is how many messages are looked at one by one before all that have a word are
+// sorted: if so many do not give what is wanted, the word is seldom.
+const near = 3000
+
+// finding returns the statement that finds messages by words: $1 are the words, $2 and
+// $3 the least and the greatest key, $4 is how many. The index of words knows nothing of
+// the order of keys. The planner, left to choose between the two ways, walked through a
+// month for a word that is not in it; so it is not asked: OFFSET and LIMIT keep it from
+// making one out of both. What is beyond is not looked at if what is near is enough.
+func finding(order, beyond string) string {
+	const has = "words @> string_to_array($1::text, ' ')"
+	nearest := "FROM {ft} WHERE k >= $2 AND k <= $3 ORDER BY k " + order
+	return fmt.Sprintf(`WITH found AS MATERIALIZED (SELECT k FROM (SELECT k, words %s LIMIT %d) n WHERE %s LIMIT $4)
+		SELECT k FROM found UNION ALL
+		SELECT k FROM (SELECT k FROM {ft} WHERE %s OFFSET 0) f
+			WHERE k >= $2 AND k <= $3 AND k %s (SELECT k %s LIMIT 1 OFFSET %d) AND (SELECT count(*) FROM found) < $4
+		ORDER BY 1 %s LIMIT $4`, nearest, near, has, has, beyond, nearest, near-1, order)
 }
 
 // months are the segments of an archive: in one schema, each a few tables.
