@@ -222,8 +222,8 @@ func (f *following) past(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		entries := slices.DeleteFunc(slices.Clone(page.Entries), func(e fedmsg.Entry) bool { return e.Seq > f.spot.live })
-		entries = entries[min(f.spot.told, len(entries)):]
+		past := slices.DeleteFunc(slices.Clone(page.Entries), func(e fedmsg.Entry) bool { return e.Seq > f.spot.live })
+		entries := past[min(f.spot.told, len(past)):]
 		err = f.st.WriteAll(func(yield func([]byte) bool) {
 			for _, e := range entries {
 				f.spot.told++
@@ -239,7 +239,9 @@ func (f *following) past(ctx context.Context) error {
 			f.spot.past = false
 			return f.mark()
 		}
-		f.spot.cursor, f.spot.told = page.Next, 0
+		// What came in since the page was told first takes room on it, so that some of
+		// what was told may stand on the next one now.
+		f.spot.cursor, f.spot.told = page.Next, f.spot.told-len(past)
 	}
 }
 
