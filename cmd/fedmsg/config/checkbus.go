@@ -48,6 +48,11 @@ func (l *Loaded) CheckBus() error {
 	problems = append(problems, l.checkFiles()...)
 	problems = append(problems, l.checkSigning()...)
 	l.Warnings = append(l.Warnings, l.Unneeded()...)
+	everyField(reflect.ValueOf(c).Elem(), nil, func(f *field) {
+		if f.later && l.IsSet(f.key()) {
+			l.warn(l.origins[f.key()], f.key(), "is checked, and not used yet")
+		}
+	})
 	problems.Sort()
 	l.Warnings.Sort()
 	if len(problems) > 0 {

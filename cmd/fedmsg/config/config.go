@@ -36,8 +36,8 @@ type ZeroMQ struct {
 	RelayOutbound   []string            `key:"relay_outbound" flag:"relay-outbound" default:"tcp://127.0.0.1:4001" check:"address" doc:"publish to ZeroMQ subscribers that connect here; else endpoints.relay_outbound"`
 	Gateway         []string            `key:"gateway" flag:"gateway" default:"tcp://127.0.0.1:9940" check:"address" doc:"the same again, a way out that can be opened to outsiders alone"`
 	Endpoints       map[string][]string `key:"endpoints" flag:"endpoint" check:"address" doc:"publishers to subscribe to, by name"`
-	SRVEndpoints    []string            `key:"srv_endpoints" doc:"domains whose DNS records _fedmsg._tcp name further endpoints"`
-	ReplayEndpoints map[string]string   `key:"replay_endpoints" check:"address" doc:"where what an endpoint said can be asked for again, by the endpoint's name"`
+	SRVEndpoints    []string            `key:"srv_endpoints" effect:"later" doc:"domains whose DNS records _fedmsg._tcp name further endpoints"`
+	ReplayEndpoints map[string]string   `key:"replay_endpoints" effect:"later" check:"address" doc:"where what an endpoint said can be asked for again, by the endpoint's name"`
 	HighWaterMark   int                 `key:"high_water_mark" flag:"high-water-mark" default:"0" min:"0" doc:"messages that may wait for one subscriber; 0 for 10,000, which fedmsg 1.x took for no limit"`
 	Linger          time.Duration       `key:"zmq_linger" default:"1000" unit:"ms" min:"0" doc:"how long a socket that closes goes on sending"`
 	GatewayPort     int                 `key:"fedmsg.consumers.gateway.port" min:"1" max:"65535" doc:"the gateway's port, on all addresses, if gateway is not said"`
@@ -61,10 +61,10 @@ type Signatures struct {
 	SignCert    string              `key:"sign_cert" flag:"cert" doc:"sign what HTTP publishers say with the certificate in this file"`
 	SignKey     string              `key:"sign_key" flag:"key" doc:"key file of sign_cert"`
 	Backend     string              `key:"crypto_backend" default:"x509" one:"x509 gpg" doc:"what signs"`
-	Backends    []string            `key:"crypto_validate_backends" default:"x509" one:"x509 gpg" doc:"what may have signed"`
-	GPGHome     string              `key:"gpg_home" doc:"directory of the GnuPG key rings"`
-	GPGKey      string              `key:"gpg_signing_key" doc:"GnuPG key to sign with"`
-	GPGKeys     map[string]string   `key:"gpg_keys" doc:"GnuPG key of a program.host"`
+	Backends    []string            `key:"crypto_validate_backends" effect:"later" default:"x509" one:"x509 gpg" doc:"what may have signed"`
+	GPGHome     string              `key:"gpg_home" effect:"later" doc:"directory of the GnuPG key rings"`
+	GPGKey      string              `key:"gpg_signing_key" effect:"later" doc:"GnuPG key to sign with"`
+	GPGKeys     map[string]string   `key:"gpg_keys" effect:"later" doc:"GnuPG key of a program.host"`
 	GPGKeyring  string              `key:"gpg_keyring" flag:"gpg-keyring" check:"file" doc:"file of GnuPG public keys whose signatures are taken, for the body alone"`
 }
 
@@ -115,8 +115,8 @@ type Web struct {
 	Listen     string `key:"listen" flag:"http" env:"HTTP" default:"127.0.0.1:8330" check:"listen" doc:"HOST:PORT to listen for HTTP on; empty for not at all, port 0 for a free one"`
 	TLS        TLS    `key:"tls" doc:"TLS of the HTTP listener"`
 	Metrics    string `key:"metrics" flag:"metrics" check:"listen" doc:"HOST:PORT to serve /metrics on too; needed if listen is not on this machine alone"`
-	SessionKey Secret `key:"session_key" doc:"key that signs sessions"`
-	Websocket  int    `key:"websocket_port" min:"0" max:"65535" doc:"port of WebSockets as moksha had them; 0 for none"`
+	SessionKey Secret `key:"session_key" effect:"later" doc:"key that signs sessions"`
+	Websocket  int    `key:"websocket_port" effect:"later" min:"0" max:"65535" doc:"port of WebSockets as moksha had them; 0 for none"`
 }
 
 // TLS is TLS of a listener.
@@ -161,35 +161,35 @@ type Bus struct {
 
 // Commands are keys of fedmsg's commands.
 type Commands struct {
-	DatagrepperURL  string `key:"datagrepper_url" check:"url" doc:"datagrepper to fill gaps from"`
-	StatusDirectory string `key:"status_directory" doc:"where fedmsg's consumers kept what they saw last; read once, when a reader is made"`
-	SkipLast        bool   `key:"skip_last_message" doc:"leave out the first message of a gap"`
+	DatagrepperURL  string `key:"datagrepper_url" effect:"later" check:"url" doc:"datagrepper to fill gaps from"`
+	StatusDirectory string `key:"status_directory" effect:"later" doc:"where fedmsg's consumers kept what they saw last; read once, when a reader is made"`
+	SkipLast        bool   `key:"skip_last_message" effect:"later" doc:"leave out the first message of a gap"`
 }
 
 // Moksha are keys of the framework under fedmsg 1.x.
 type Moksha struct {
-	MonitoringSocket string `key:"moksha.monitoring.socket" doc:"address of the reports that fedmsg check reads"`
-	MonitoringMode   string `key:"moksha.monitoring.socket.mode" doc:"mode of that socket's file, octal"`
-	WebsocketPort    int    `key:"moksha.livesocket.websocket.port" min:"0" max:"65535" doc:"port of WebSockets as moksha had them; web.websocket_port says the same"`
-	WebsocketHost    string `key:"moksha.livesocket.websocket.interface" doc:"address of WebSockets"`
+	MonitoringSocket string `key:"moksha.monitoring.socket" effect:"later" doc:"address of the reports that fedmsg check reads"`
+	MonitoringMode   string `key:"moksha.monitoring.socket.mode" effect:"later" doc:"mode of that socket's file, octal"`
+	WebsocketPort    int    `key:"moksha.livesocket.websocket.port" effect:"later" min:"0" max:"65535" doc:"port of WebSockets as moksha had them; web.websocket_port says the same"`
+	WebsocketHost    string `key:"moksha.livesocket.websocket.interface" effect:"later" doc:"address of WebSockets"`
 	WebsocketIn      bool   `key:"moksha.livesocket.websocket.client2server" effect:"none" doc:"what WebSocket clients say is not put on the bus: they did not say who they are"`
 	LivesocketType   string `key:"moksha.livesocket.backend" effect:"none" doc:"there is one kind"`
 }
 
 // STOMP is the bridge to brokers of that protocol.
 type STOMP struct {
-	URI          string        `key:"stomp_uri" doc:"HOST:PORT of brokers, with commas"`
-	User         string        `key:"stomp_user" doc:"name to log in with"`
-	Password     Secret        `key:"stomp_pass" doc:"password to log in with"`
-	PasswordFile string        `key:"stomp_pass_file" check:"file" doc:"file with that password"`
-	Cert         string        `key:"stomp_ssl_crt" check:"pem" doc:"client certificate"`
-	CertKey      string        `key:"stomp_ssl_key" check:"file" doc:"its key"`
-	Heartbeat    time.Duration `key:"stomp_heartbeat" unit:"ms" min:"0" doc:"time between signs of life"`
-	Queue        string        `key:"stomp_queue" doc:"queue in place of topics"`
-	Broker       string        `key:"stomp_broker" doc:"host of one broker"`
-	BrokerPort   int           `key:"stomp_port" default:"61613" min:"1" max:"65535" doc:"its port"`
-	Delay        time.Duration `key:"stomp_delay" default:"0.1" unit:"s" min:"0" doc:"first wait before connecting again"`
-	AckMode      string        `key:"stomp_ack_mode" default:"auto" one:"auto client client-individual" doc:"what is acknowledged to the broker"`
-	Unescape     bool          `key:"stomp_unescape_headers" default:"true" doc:"read escapes in headers"`
-	Nacks        bool          `key:"stomp_send_explicit_nacks" default:"true" doc:"tell the broker what could not be worked on"`
+	URI          string        `key:"stomp_uri" effect:"later" doc:"HOST:PORT of brokers, with commas"`
+	User         string        `key:"stomp_user" effect:"later" doc:"name to log in with"`
+	Password     Secret        `key:"stomp_pass" effect:"later" doc:"password to log in with"`
+	PasswordFile string        `key:"stomp_pass_file" effect:"later" check:"file" doc:"file with that password"`
+	Cert         string        `key:"stomp_ssl_crt" effect:"later" check:"pem" doc:"client certificate"`
+	CertKey      string        `key:"stomp_ssl_key" effect:"later" check:"file" doc:"its key"`
+	Heartbeat    time.Duration `key:"stomp_heartbeat" effect:"later" unit:"ms" min:"0" doc:"time between signs of life"`
+	Queue        string        `key:"stomp_queue" effect:"later" doc:"queue in place of topics"`
+	Broker       string        `key:"stomp_broker" effect:"later" doc:"host of one broker"`
+	BrokerPort   int           `key:"stomp_port" effect:"later" default:"61613" min:"1" max:"65535" doc:"its port"`
+	Delay        time.Duration `key:"stomp_delay" effect:"later" default:"0.1" unit:"s" min:"0" doc:"first wait before connecting again"`
+	AckMode      string        `key:"stomp_ack_mode" effect:"later" default:"auto" one:"auto client client-individual" doc:"what is acknowledged to the broker"`
+	Unescape     bool          `key:"stomp_unescape_headers" effect:"later" default:"true" doc:"read escapes in headers"`
+	Nacks        bool          `key:"stomp_send_explicit_nacks" effect:"later" default:"true" doc:"tell the broker what could not be worked on"`
 }

@@ -11,7 +11,8 @@
 //	default  as one writes it
 //	unit     s, ms or bytes: what a number without a unit means
 //	min, max bounds of a number
-//	effect   "none" for what fedmsg 1.x had and nothing here needs
+//	effect   "none" for what fedmsg 1.x had and nothing here needs, "later" for what
+//	         nothing here uses yet
 //	doc      the sentence
 //
 // [Load] reads files in the order of their names, then the environment, then flags.

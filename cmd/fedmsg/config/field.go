@@ -38,6 +38,7 @@ type field struct {
 	unit, check       string
 	one               []string
 	strict, noEffect  bool
+	later             bool // nothing uses it yet
 	least, most       float64
 	hasLeast, hasMost bool
 	doc               string
@@ -84,7 +85,7 @@ func fieldsOf(v reflect.Value, path []string) (all []*field) {
 		f := &field{
 			path: append(path[:len(path):len(path)], tag.Get("key")), flag: tag.Get("flag"), env: tag.Get("env"), standard: tag.Get("default"),
 			unit: tag.Get("unit"), check: tag.Get("check"), one: strings.Fields(tag.Get("one")), strict: tag.Get("strict") != "",
-			noEffect: tag.Get("effect") == "none", doc: tag.Get("doc"), value: v.Field(i),
+			noEffect: tag.Get("effect") == "none", later: tag.Get("effect") == "later", doc: tag.Get("doc"), value: v.Field(i),
 		}
 		f.least, f.hasLeast = bound(tag, "min")
 		f.most, f.hasMost = bound(tag, "max")

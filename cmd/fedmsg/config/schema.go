@@ -154,6 +154,9 @@ func WriteReference(w io.Writer) error {
 		if f.noEffect {
 			doc = "*not needed*: " + doc
 		}
+		if f.later {
+			doc = "*not used yet*: " + doc
+		}
 		fmt.Fprintf(&out, "| `%s%s` | %s | %s | %s | %s |\n", prefix, f.key(), kind, standard, also, doc)
 	}
 	out.WriteString(referenceHead)
