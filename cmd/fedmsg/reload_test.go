@@ -11,6 +11,7 @@ import (
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/client"
+	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/madeup"
 	"github.com/fedora-infra/fedmsg-go/fedmsgtest"
 )
 
@@ -126,5 +127,16 @@ func TestReloadChangesTheGate(t *testing.T) {
 	})
 	if !strings.Contains(told.String(), "needs a restart") || !strings.Contains(told.String(), "log.keep_for") {
 		t.Errorf("nothing is said of what needs a restart: %s", told)
+	}
+
+	// a CA that would not be asked must not seem to be
+	ca, _, _, err := madeup.CA(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(fmt.Sprintf("topic_prefix = \"org.example\"\nca_cert_location = %q\n", ca))
+	fedmsgtest.Eventually(t, 20*time.Second, "the CA is refused", func() bool { return strings.Contains(told.String(), "checking them needs a restart") })
+	if well := metrics(t, addrs, "fedmsg_config_last_reload_successful"); well != "0" {
+		t.Errorf("the metric is %s", well)
 	}
 }

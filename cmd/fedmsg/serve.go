@@ -282,6 +282,9 @@ func (p *parts) buildReload(context.Context) error {
 func (p *parts) prepare(next *config.Loaded) (apply func(), err error) {
 	cfg := p.cfg
 	cfg.Loaded = next
+	if !p.trust.Believes() && (next.TrustedCA() != "" || next.GPGKeyring != "") {
+		return nil, errors.New("signatures were not checked so far, and checking them needs a restart")
+	}
 	if p.trust.Believes() && !cfg.Demo {
 		cfg.ca = next.TrustedCA()
 	}
