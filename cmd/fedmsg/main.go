@@ -131,7 +131,16 @@ func run(ctx context.Context, env environ, argv []string) int {
 	return exitStatus(failed)
 }
 
+// An ownStatus is an error whose exit status scripts know from the original.
+type ownStatus interface {
+	error
+	ExitStatus() int
+}
+
 func exitStatus(err error) int {
+	if own, ok := errors.AsType[ownStatus](err); ok {
+		return own.ExitStatus()
+	}
 	for _, s := range statuses {
 		if s.kind(err) {
 			return s.status
