@@ -33,7 +33,12 @@ func TestParseAddr(t *testing.T) {
 		{"tcp://host:port", zmq.Addr{}, "not a number"},
 		{"tcp://host:65536", zmq.Addr{}, "not a number"},
 		{"tcp://host:4001/", zmq.Addr{}, "not a number"},
-		{"ipc:///var/run/fedmsg.socket", zmq.Addr{}, "only tcp is"},
+		{"ipc:///var/run/fedmsg.socket", zmq.Addr{Path: "/var/run/fedmsg.socket"}, ""},
+		{"ipc://run/mon.sock", zmq.Addr{Path: "run/mon.sock"}, ""},
+		{"ipc://", zmq.Addr{}, "1 to 107 bytes"},
+		{"ipc:///" + strings.Repeat("x", 107), zmq.Addr{}, "1 to 107 bytes"},
+		{"ipc://a\x00b", zmq.Addr{}, "1 to 107 bytes"},
+		{"inproc://x", zmq.Addr{}, "only tcp and ipc are"},
 		{"127.0.0.1:4001", zmq.Addr{}, "tcp:// is missing"},
 		{"", zmq.Addr{}, "tcp:// is missing"},
 	}
@@ -51,11 +56,11 @@ func TestParseAddr(t *testing.T) {
 // What is wrong with a configuration is said at once, all of it.
 func TestConfigErrors(t *testing.T) {
 	_, err := zmq.NewPub(zmq.PubConfig{
-		Bind: []string{"tcp://x"}, Connect: []string{"ipc://y", "tcp://z:0"}, Queue: -1, QueueBytes: -1,
+		Bind: []string{"tcp://x"}, Connect: []string{"inproc://y", "tcp://z:0"}, Queue: -1, QueueBytes: -1,
 		Tuning: zmq.Tuning{MaxConnections: -1, Handshake: -1, ReconnectMin: 5, ReconnectMax: 4},
 	}, nil)
 	for _, want := range []string{
-		"bind: address", "missing port", "only tcp is", "port 0", "queue:", "queue-bytes:",
+		"bind: address", "missing port", "only tcp and ipc are", "port 0", "queue:", "queue-bytes:",
 		"max-connections:", "handshake:", "reconnect-max:",
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -1,6 +1,7 @@
 // Package zmq is ZeroMQ without ZeroMQ: PUB and SUB sockets of the protocol
-// ZMTP 3.1 over TCP with the NULL mechanism, and the framing of fedmsg 1.x on
-// them. It talks to libzmq, and to anything else that speaks ZMTP 3.0 or later.
+// ZMTP 3.1 over TCP and Unix sockets (ipc) with the NULL mechanism, and the framing
+// of fedmsg 1.x on them. It talks to libzmq, and to anything else that speaks
+// ZMTP 3.0 or later.
 //
 // A [Pub] sends to all subscribers that asked for a topic, a [Sub] receives.
 // [Source] and [Sink] are the two as edges of the bus: a message is two frames,

@@ -175,6 +175,13 @@ func (p *Pub) Send(topic string, body []byte) int {
 	return p.send([]*packet{newPacket(topic, body)})
 }
 
+// SendFrame publishes a message of one frame, as hubs report on themselves; what a
+// subscriber asked for is compared with its beginning. All else is as with
+// [Pub.Send].
+func (p *Pub) SendFrame(body []byte) int {
+	return p.send([]*packet{{topic: string(body), head: appendHead(nil, 0, len(body)), body: body}})
+}
+
 // send offers packets to all subscribers; one order for all. It returns how
 // many subscribers got any.
 func (p *Pub) send(packets []*packet) (takers int) {

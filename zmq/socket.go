@@ -57,12 +57,11 @@ func newSocket(kind, label string, binds, connects []Addr, t Tuning, logger *slo
 		panics:   fedmsg.NewCounters("panics_recovered_total"),
 	}
 	s.dial = func(ctx context.Context, a Addr) (net.Conn, error) {
-		d := net.Dialer{Timeout: t.Handshake, KeepAliveConfig: t.keepAlive()}
-		return d.DialContext(ctx, "tcp", a.target())
+		return dial(ctx, a, t)
 	}
 	lc := &net.ListenConfig{KeepAliveConfig: t.keepAlive()}
 	for _, a := range binds {
-		ls, err := a.listen(context.Background(), lc)
+		ls, err := a.listen(context.Background(), lc, t.FileMode)
 		if err != nil {
 			closeAll(s.listeners)
 			return nil, err
@@ -70,6 +69,33 @@ func newSocket(kind, label string, binds, connects []Addr, t Tuning, logger *slo
 		s.listeners = append(s.listeners, ls...)
 	}
 	return s, nil
+}
+
+func dial(ctx context.Context, a Addr, t Tuning) (net.Conn, error) {
+	d := net.Dialer{Timeout: t.Handshake, KeepAliveConfig: t.keepAlive()}
+	network, addr := a.target()
+	return d.DialContext(ctx, network, addr)
+}
+
+// Probe reports whether a publisher answers at an address, as [ParseAddr] reads it,
+// by the whole handshake. It returns nil if one does, and why not otherwise; it takes
+// until ctx ends at most.
+func Probe(ctx context.Context, addr string) error {
+	a, err := ParseAddr(addr)
+	if err != nil {
+		return err
+	}
+	t := Tuning{}.withDefaults()
+	nc, err := dial(ctx, a, t)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	defer context.AfterFunc(ctx, func() { _ = nc.SetDeadline(past) })()
+	if end, ok := ctx.Deadline(); ok {
+		t.Handshake = time.Until(end)
+	}
+	return newConn(nc).handshake("SUB", t.Handshake)
 }
 
 // addrs returns the bound addresses.

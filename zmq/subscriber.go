@@ -73,7 +73,7 @@ func (s *subscriptions) match(topic string) bool {
 // packet is a message as it goes out, shared by all subscribers.
 type packet struct {
 	topic string
-	head  []byte // the whole first frame, and the head of the second
+	head  []byte // the whole first frame, if there are two, and the head of the last
 	body  []byte
 }
 

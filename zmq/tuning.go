@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"time"
 
@@ -35,6 +36,9 @@ type Tuning struct {
 	// silent peer and gives it up. Defaults: 60s, 5s and 3, as zmq_tcp_keepalive_*.
 	KeepAliveIdle, KeepAliveInterval time.Duration
 	KeepAliveCount                   int
+	// FileMode is the mode of the files of sockets bound to ipc://. Default: what the
+	// system gives them, less the umask.
+	FileMode fs.FileMode
 }
 
 func (t Tuning) withDefaults() Tuning {
@@ -98,7 +102,7 @@ func parseEndpoints(bind, connect []string) (binds, connects []Addr, err error) 
 	}
 	for _, s := range connect {
 		a, err := ParseAddr(s)
-		if err == nil && a.Port == 0 {
+		if err == nil && a.Port == 0 && a.Path == "" {
 			err = fmt.Errorf("address %q: %w: port 0 cannot be connected to", s, fedmsg.ErrInvalid)
 		}
 		if err != nil {
