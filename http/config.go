@@ -74,6 +74,9 @@ type Config struct {
 	// Degraded says what of the bus does not work although it takes messages, for
 	// /readyz; "" if all does. Default: nothing is asked.
 	Degraded func() string
+	// Report answers GET /api/v1/monitoring with what it returns, as JSON. Default:
+	// there is no such path.
+	Report func() any
 	// Older finds a message by its ID that the log keeps no longer. Default: it is not
 	// found.
 	Older fedmsg.Finder

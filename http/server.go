@@ -168,6 +168,11 @@ func (s *Server) routes(loopback bool) *nethttp.ServeMux {
 	if loopback {
 		mux.Handle("GET /metrics", s.metrics)
 	}
+	if s.cfg.Report != nil {
+		mux.HandleFunc("GET /api/v1/monitoring", func(w nethttp.ResponseWriter, _ *nethttp.Request) {
+			writeJSON(w, nethttp.StatusOK, s.cfg.Report())
+		})
+	}
 	for _, add := range s.cfg.Routes {
 		add(mux)
 	}

@@ -26,6 +26,7 @@ import (
 	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/live"
 	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/madeup"
 	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/past"
+	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/watch"
 	"github.com/fedora-infra/fedmsg-go/http"
 	"github.com/fedora-infra/fedmsg-go/irc"
 	"github.com/fedora-infra/fedmsg-go/sqlite"
@@ -84,7 +85,7 @@ func serve(ctx context.Context, env environ, cfg serveConfig) error {
 		return errors.Join(err, log.Close())
 	}
 	p := &parts{cfg: cfg, env: env, logger: logger, level: level, log: log, window: window, meters: fedmsg.Meters{log}}
-	for _, build := range []func(context.Context) error{p.buildWords, p.buildGate, p.buildArchive, p.buildDemo, p.buildZMQ, p.buildIRC, p.buildReload, p.buildHTTP, p.announce} {
+	for _, build := range []func(context.Context) error{p.buildWords, p.buildGate, p.buildArchive, p.buildDemo, p.buildZMQ, p.buildIRC, p.buildReload, p.buildHTTP, p.buildMonitoring, p.announce} {
 		if err := build(ctx); err != nil {
 			return errors.Join(err, p.close())
 		}
@@ -249,6 +250,7 @@ func (p *parts) buildHTTP(context.Context) error {
 	if p.trust.Believes() {
 		cfg.Verifier = p.trust
 	}
+	cfg.Report = func() any { return watch.Totals(measured{p}, p.ways()) }
 	if err := p.buildPages(&cfg); err != nil {
 		return err
 	}

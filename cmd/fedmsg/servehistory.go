@@ -84,6 +84,9 @@ func (p *parts) buildPages(cfg *http.Config) error {
 type measured struct{ *parts }
 
 func (m measured) Samples() iter.Seq[fedmsg.Sample] {
+	if m.web == nil {
+		return m.meters.Samples()
+	}
 	return append(slices.Clip(m.meters), m.web).Samples()
 }
 

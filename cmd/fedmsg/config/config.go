@@ -168,8 +168,8 @@ type Commands struct {
 
 // Moksha are keys of the framework under fedmsg 1.x.
 type Moksha struct {
-	MonitoringSocket string `key:"moksha.monitoring.socket" effect:"later" doc:"address of the reports that fedmsg check reads"`
-	MonitoringMode   string `key:"moksha.monitoring.socket.mode" effect:"later" doc:"mode of that socket's file, octal"`
+	MonitoringSocket string `key:"moksha.monitoring.socket" doc:"where this bus reports on itself, as fedmsg check reads: ipc://FILE or tcp://HOST:PORT"`
+	MonitoringMode   string `key:"moksha.monitoring.socket.mode" doc:"mode of that socket's file, octal digits"`
 	WebsocketPort    int    `key:"moksha.livesocket.websocket.port" effect:"later" min:"0" max:"65535" doc:"port of WebSockets as moksha had them; web.websocket_port says the same"`
 	WebsocketHost    string `key:"moksha.livesocket.websocket.interface" effect:"later" doc:"address of WebSockets"`
 	WebsocketIn      bool   `key:"moksha.livesocket.websocket.client2server" effect:"none" doc:"what WebSocket clients say is not put on the bus: they did not say who they are"`

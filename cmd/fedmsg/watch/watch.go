@@ -1,4 +1,5 @@
-// Package watch tells people how the parts of a bus are, by their metrics.
+// Package watch tells people how the parts of a bus are, by their metrics, and programs
+// that knew the hub of fedmsg 1.x.
 package watch
 
 import (
@@ -63,12 +64,7 @@ func New(meter fedmsg.Meter, now func() time.Time) *Watch {
 func (w *Watch) Parts() []Part {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	now, values := w.now(), make(map[string]float64)
-	for s := range w.meter.Samples() {
-		if s.Buckets == nil {
-			values[key(s)] += s.Value
-		}
-	}
+	now, values := w.now(), totals(w.meter)
 	if passed := now.Sub(w.then); passed >= shortest {
 		for name, value := range values {
 			if strings.Contains(name, "_total") && w.was != nil {
@@ -92,13 +88,24 @@ func (w *Watch) Parts() []Part {
 	return parts
 }
 
+// totals are all values that are measured now, by their keys.
+func totals(meter fedmsg.Meter) map[string]float64 {
+	values := make(map[string]float64)
+	for s := range meter.Samples() {
+		if s.Buckets == nil {
+			values[key(s)] += s.Value
+		}
+	}
+	return values
+}
+
 // key is a name with the values of its labels.
 func key(s fedmsg.Sample) string {
 	var k strings.Builder
 	k.WriteString(s.Name)
 	for i := 1; i < len(s.Labels); i += 2 {
 		k.WriteString(" " + s.Labels[i])
-		if s.Name == "messages_received_total" {
+		if s.Name == "messages_received_total" || s.Name == "messages_rejected_total" {
 			break // by edge alone
 		}
 	}
