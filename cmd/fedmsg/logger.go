@@ -71,6 +71,10 @@ func (d *draftFlags) addDraft(f *pflag.FlagSet) {
 	f.StringVar(&d.Topic, "topic", "log", "WORDS of the topic after the modname")
 	f.StringVar(&d.Modname, "modname", "logger", "WORD of the topic that names the publishing service")
 	f.StringVar(&d.CertPrefix, "cert-prefix", "shell", "taken, and not used: the bus signs, or --cert does")
+	d.addSigning(f)
+}
+
+func (d *draftFlags) addSigning(f *pflag.FlagSet) {
 	f.StringVar(&d.Cert, "cert", "", "sign with the certificate in FILE")
 	f.StringVar(&d.Key, "key", "", "key FILE for --cert")
 }

@@ -16,7 +16,8 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"fedmsg": main, "fedmsg-logger": main, "fedmsg-tail": main, "fedmsg-publish": main, "fedmsg-frobnicate": main, "datanommer-stats": main,
+		"fedmsg": main, "fedmsg-logger": main, "fedmsg-tail": main, "fedmsg-publish": main, "fedmsg-announce": main, "fedmsg-check": main, "fedmsg-collectd": main, "fedmsg-dg-replay": main, "fedmsg-map": main, "fedmsg-status": main,
+		"fedmsg-frobnicate": main, "datanommer-stats": main,
 	})
 }
 

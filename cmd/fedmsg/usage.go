@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/classic"
 	"github.com/fedora-infra/fedmsg-go/internal/spell"
 )
 
@@ -85,6 +86,7 @@ func newRoot(env environ, args []string) *cobra.Command {
 	for _, construct := range pastCommands {
 		root.AddCommand(construct(pastEnv(env)))
 	}
+	root.AddCommand(classic.Commands(classicEnv(env))...)
 	for _, cmd := range root.Commands() {
 		cmd.Flags().SortFlags = false
 	}

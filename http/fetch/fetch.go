@@ -16,9 +16,19 @@ const (
 	timeout = 10 * time.Second
 )
 
+// A refusal is an answer with another status than 200.
+type refusal struct {
+	url, status string
+	code        int
+}
+
+func (r *refusal) Error() string   { return "fetch: " + r.url + ": " + r.status }
+func (r *refusal) StatusCode() int { return r.code }
+
 // New returns a function that gets pages of other sites, for rules that
 // ask for some. It follows redirects within a site only, and takes at most a
-// megabyte. The error says which page and why.
+// megabyte. The error says which page and why; if the site's answer is what is wrong, it
+// has a method StatusCode.
 func New() func(ctx context.Context, url string) ([]byte, error) {
 	client := &http.Client{
 		Timeout: timeout,
@@ -43,7 +53,7 @@ func New() func(ctx context.Context, url string) ([]byte, error) {
 		}
 		defer answer.Body.Close()
 		if answer.StatusCode != http.StatusOK {
-			return nil, fmt.Errorf("fetch: %s: %s", url, answer.Status)
+			return nil, &refusal{url, answer.Status, answer.StatusCode}
 		}
 		body, err := io.ReadAll(io.LimitReader(answer.Body, maxPage+1))
 		if err != nil {
