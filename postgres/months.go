@@ -37,7 +37,7 @@ var dialect = &segment.Dialect{
 		Newest: finding("DESC", "<"), Oldest: finding("ASC", ">"),
 		Match: func(words []string) string { return strings.Join(words, " ") },
 	},
-	Tidy: []string{"VACUUM (ANALYZE) {msg}", "VACUUM (ANALYZE) {post}", "VACUUM (ANALYZE) {ft}", "VACUUM (ANALYZE) {term}",
+	Tidy: []string{"VACUUM (ANALYZE) {msg}", "VACUUM (ANALYZE) {post}", "VACUUM (ANALYZE) {ft}", "VACUUM (ANALYZE) {term}", "VACUUM (ANALYZE) {known}",
 		"VACUUM (ANALYZE) {roll_hour}", "VACUUM (ANALYZE) {roll_day}"},
 }
 

@@ -26,7 +26,7 @@ const archiveChildDir = "FEDMSG_ARCHIVE_TEST_DIR"
 const crashBatch = 100
 
 func crashTraffic() *traffic {
-	return newTraffic(9, time.Date(2026, 1, 25, 0, 0, 0, 0, time.UTC), time.Hour)
+	return newTraffic(9, time.Date(2026, 1, 28, 0, 0, 0, 0, time.UTC), 20*time.Minute) // lists are brought up twice a month
 }
 
 // crashConfig finds other words in every other life.

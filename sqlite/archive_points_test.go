@@ -62,7 +62,7 @@ func TestArchiveKilledAtPoints(t *testing.T) {
 	dir := t.TempDir()
 	for _, point := range []string{
 		"connect 1", "connect 3", // when a month is made, and when it is opened to be read
-		"meta 1", "msg 1", "msg 77", "ft_data 1", "ft_data 3", "post 1", "post 200", "term 30", "roll_hour 1", "roll_hour 9", "roll_day 1", "roll_day 40",
+		"meta 1", "msg 1", "msg 77", "ft_data 1", "ft_data 3", "fresh 60", "post 1", "post 200", "known 1", "known 20", "fresh 1030", "term 30", "roll_hour 1", "roll_hour 9", "roll_day 1", "roll_day 40",
 		"meta 3", "commit 1", "commit 2", "commit 3", "commit 4", "commit 7", // between those of two months, too
 		"chunk 1", "chunk 2",
 	} {

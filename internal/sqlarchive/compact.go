@@ -39,9 +39,7 @@ func (a *Archive) Compact(ctx context.Context, month string) error {
 }
 
 func (a *Archive) compact(ctx context.Context, s *segment.Segment) error {
-	a.writing.Lock()
-	rows, err := s.Rows.Load(), s.Forget()
-	a.writing.Unlock()
+	rows, err := a.settle(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -58,6 +56,18 @@ func (a *Archive) compact(ctx context.Context, s *segment.Segment) error {
 	said := map[string]string{compacted: strconv.FormatInt(rows, 10)}
 	_, err = segment.Transact(ctx, &a.commits, segment.Change{In: s, Do: func(w *segment.Writer) error { return w.Say(said) }, Then: func() { s.Keep(said) }})
 	return errors.Join(err, s.Forget())
+}
+
+// settle brings up the lists of a segment, and lets go of what writes to it. It returns how
+// many messages there are.
+func (a *Archive) settle(ctx context.Context, s *segment.Segment) (rows int64, err error) {
+	a.writing.Lock()
+	defer a.writing.Unlock()
+	if a.isGone(s) {
+		return 0, fedmsg.ErrNotFound
+	}
+	_, err = segment.Transact(ctx, &a.commits, segment.Change{In: s, Do: (*segment.Writer).Settle})
+	return s.Rows.Load(), errors.Join(err, s.Forget())
 }
 
 // replace puts a small copy in the place of a segment to which nobody writes.

@@ -16,6 +16,7 @@ import (
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/internal/body"
+	"github.com/fedora-infra/fedmsg-go/internal/sqlarchive/packing"
 	"github.com/fedora-infra/fedmsg-go/internal/sqlarchive/segment"
 )
 
@@ -139,7 +140,7 @@ func (a *Archive) tidy(ctx context.Context, months []string) {
 	hot := 0
 	for _, s := range a.all() {
 		touched := slices.Contains(months, s.Month)
-		if touched && s.Rows.Load() >= segment.TrainCount && s.Codec.Dictionary() == nil {
+		if touched && s.Rows.Load() >= packing.TrainCount && s.Codec.Dictionary() == nil {
 			if err := a.teach(ctx, s, s); err != nil {
 				a.logger.WarnContext(ctx, "no dictionary for the archive, which takes more room", "err", err)
 			}
@@ -161,24 +162,13 @@ func (a *Archive) tidy(ctx context.Context, months []string) {
 
 // sift marks the drafts that are stored already.
 func (a *Archive) sift(ctx context.Context, w *segment.Writer, drafts []*segment.Draft) error {
-	old := make(map[int64][]*segment.Row)
-	args := make([]any, len(drafts))
+	uids := make([]int64, len(drafts))
 	for i, d := range drafts {
-		args[i] = d.UID
+		uids[i] = d.UID
 	}
-	for part := range slices.Chunk(args, 100) {
-		for len(part) < 100 && len(part) > 1 {
-			part = append(part[:len(part):len(part)], part[0])
-		}
-		err := w.Query("SELECT uid, k, enc, body, coalesce(place, 0), stamp FROM {msg} WHERE uid IN ("+segment.Marks(len(part), 1)+")", part, func(rows *sql.Rows) error {
-			r, id := new(segment.Row), int64(0)
-			err := rows.Scan(&id, &r.K, &r.Enc, &r.Body, &r.Place, &r.Stamp)
-			old[id] = append(old[id], r)
-			return err
-		})
-		if err != nil {
-			return err
-		}
+	old, err := segment.Part{Segment: w.S, Session: w.Session}.Stored(uids...)
+	if err != nil {
+		return err
 	}
 	inBatch := make(map[int64][]*segment.Draft)
 	for _, d := range drafts {
@@ -311,7 +301,7 @@ func (a *Archive) inherit(ctx context.Context, s *segment.Segment, at int) error
 		return nil
 	}
 	from := a.segments[min(at, len(a.segments)-1)]
-	if from.Rows.Load() >= segment.TrainCount {
+	if from.Rows.Load() >= packing.TrainCount {
 		return a.teach(ctx, s, from)
 	}
 	if d := from.Codec.Dictionary(); d != nil {
@@ -327,21 +317,21 @@ func (a *Archive) teach(ctx context.Context, s, from *segment.Segment) error {
 		return err
 	}
 	var samples [][]byte
-	err = borrowed.Query("SELECT enc, body FROM {msg} ORDER BY k DESC LIMIT ?", []any{segment.TrainCount}, func(rows *sql.Rows) error {
+	err = borrowed.Query("SELECT enc, body FROM {msg} ORDER BY k DESC LIMIT ?", []any{packing.TrainCount}, func(rows *sql.Rows) error {
 		var enc int64
 		var packed []byte
 		if err := rows.Scan(&enc, &packed); err != nil {
 			return err
 		}
 		raw, err := from.Codec.Unpack(enc, packed)
-		samples = append(samples, raw[:min(len(raw), segment.TrainSize)])
+		samples = append(samples, raw[:min(len(raw), packing.TrainSize)])
 		return err
 	})
 	from.GiveBack(borrowed, err != nil)
 	if err != nil {
 		return err
 	}
-	made, err := segment.Train(s.Codec.Next(), samples)
+	made, err := packing.Train(s.Codec.Next(), samples)
 	if err != nil {
 		return err
 	}

@@ -20,8 +20,8 @@ func (a *Archive) Find(ctx context.Context, id string) (found fedmsg.Entry, err 
 		defer v.close()
 		missing := true
 		err = v.each(0, segment.MaxKey, false, func(p segment.Part) (bool, error) {
-			rows, err := p.Full(segment.FullColumns+"WHERE uid = ?", segment.UID(id))
-			for _, r := range rows {
+			rows, err := p.Stored(segment.UID(id))
+			for _, r := range rows[segment.UID(id)] {
 				if err != nil || !missing {
 					break
 				}

@@ -285,11 +285,18 @@ func (t *Tallying) byWords(q *Question, p segment.Part, texts []*condition, rest
 
 // chosen is the list of what passes by columns alone.
 type chosen struct {
-	q    *Question
-	p    segment.Part
-	c    *condition
-	buf  Fixed
-	next int64 // the first place that is not in buf
+	q *Question
+	p segment.Part
+	c *condition
+	// after is a key that only what comes after is wanted of.
+	after int64
+	buf   Fixed
+	next  int64 // the first place that is not in buf
+}
+
+// byColumns is the list of what passes by columns, of what comes after a key.
+func (q *Question) byColumns(p segment.Part, c *condition, after int64) *chosen {
+	return &chosen{q: q, p: p, c: c, after: after, next: -End}
 }
 
 // Next implements [List].
@@ -299,15 +306,17 @@ func (l *chosen) Next(from int64) (int64, error) {
 	}
 	q := l.q
 	from = max(from, l.next)
-	if from > q.start && q.Spent() {
-		return from, ErrSpent
+	low, high := max(q.From, l.p.From, l.after+1), min(q.To, l.p.To)
+	if q.Oldest {
+		low = max(low, from)
+	} else {
+		high = min(high, 1-from)
 	}
-	low, high := max(q.From, l.p.From, from), min(q.To, l.p.To)
-	if !q.Oldest {
-		low, high = max(q.From, l.p.From), min(q.To, l.p.To, 1-from)
-	}
-	if low >= high {
+	switch {
+	case low >= high:
 		return End, nil
+	case from > q.start && q.Spent():
+		return from, ErrSpent
 	}
 	kinds, _ := l.c.kinds()
 	slices.Sort(kinds)
@@ -327,7 +336,7 @@ func (l *chosen) Next(from int64) (int64, error) {
 			l.next = chunk.Keys[len(chunk.Keys)-1] + 1
 		}
 		q.looked += 1 + len(chunk.Keys)/chunkLooks
-		if len(l.buf) == 0 && q.Spent() {
+		if len(l.buf) == 0 && l.next > from && q.Spent() {
 			spent = ErrSpent
 		}
 		return len(l.buf) == 0 && spent == nil, nil

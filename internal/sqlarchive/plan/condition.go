@@ -340,14 +340,9 @@ func (c *condition) source(q *Question, p segment.Part) (*source, error) {
 		return c.join(q, p)
 	case len(c.uid) > 0:
 		return q.byID(p, c.uid[0])
-	case len(c.terms) == 1:
-		return &source{list: q.postings(p, c.terms[0]), cost: c.cost, exact: c.exact}, nil
-	case len(c.terms) > 1:
-		lists := make([]List, len(c.terms))
-		for i, term := range c.terms {
-			lists[i] = q.postings(p, term)
-		}
-		return &source{list: NewUnion(lists...), cost: c.cost, exact: c.exact}, nil
+	case len(c.terms) > 0:
+		list, err := q.listed(p, c)
+		return &source{list: list, cost: c.cost, exact: c.exact}, err
 	case len(c.words) > 0 && !c.not:
 		return q.wording(p, c)
 	}

@@ -117,6 +117,23 @@ func (q *Question) postings(p segment.Part, term int64) *Stored {
 		"SELECT k FROM {post} WHERE term = ? AND k >= ? AND k <= ? ORDER BY k LIMIT ?", term)
 }
 
+// listed is where all is that passes a condition with terms: in their lists, and, of the
+// messages that are not in all of these yet, in the columns.
+func (q *Question) listed(p segment.Part, c *condition) (List, error) {
+	reach, err := p.Reach()
+	if err != nil {
+		return nil, err
+	}
+	var lists []List
+	after := int64(segment.MaxKey)
+	for _, term := range c.terms {
+		lists = append(lists, q.postings(p, term))
+		after = min(after, reach.Of(term))
+	}
+	late := q.byColumns(p, &condition{op: fedmsg.Has, column: c.column, want: c.want}, after)
+	return NewUnion(append(lists, late)...), nil
+}
+
 // wording finds messages that have words. How many there are is told by how far
 // apart the first ones are.
 func (q *Question) wording(p segment.Part, c *condition) (*source, error) {
@@ -149,14 +166,12 @@ const peekWords = 64
 // byID finds a message.
 func (q *Question) byID(p segment.Part, uid int64) (*source, error) {
 	var list Fixed
-	err := p.Query("SELECT k FROM {msg} WHERE uid = ?", []any{uid}, func(rows *sql.Rows) error {
-		var k int64
-		err := rows.Scan(&k)
-		if k >= q.From && k < q.To {
-			list = append(list, q.Place(k))
+	found, err := p.ByUID(uid)
+	for _, f := range found {
+		if f.K >= q.From && f.K < q.To {
+			list = append(list, q.Place(f.K))
 		}
-		return err
-	})
+	}
 	slices.Sort(list)
 	return &source{list: &list, cost: int64(len(list))}, err
 }
@@ -215,7 +230,7 @@ func (q *Question) Search(p segment.Part, c *condition, full bool, look int, vis
 		case failed != nil:
 			return 0, failed
 		case more && errors.Is(err, errWide):
-			s, q.wide, from = &source{list: &chosen{q: q, p: p, c: c}, exact: true}, 0, settled
+			s, q.wide, from = &source{list: q.byColumns(p, c, -1), exact: true}, 0, settled
 			continue
 		case !more, err == nil && len(places) < look:
 			return 0, nil

@@ -2,16 +2,13 @@ package segment
 
 import (
 	"cmp"
-	"context"
 	"database/sql"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"math/bits"
 	"slices"
-	"strconv"
 	"strings"
-	"sync"
+
+	"github.com/fedora-infra/fedmsg-go/internal/sqlarchive/packing"
 )
 
 // Rows are kept a second time, as columns: chunks of up to chunkSize messages that
@@ -24,7 +21,7 @@ import (
 const chunkSize = 4096
 
 // chunkTable has the columns; ks are the keys.
-const chunkTable = `CREATE TABLE {chunk} (first {int} PRIMARY KEY, n {int} NOT NULL, ks {blob} NOT NULL, topics {blob} NOT NULL, categories {blob} NOT NULL,
+const chunkTable = `CREATE TABLE IF NOT EXISTS {chunk} (first {int} PRIMARY KEY, n {int} NOT NULL, ks {blob} NOT NULL, topics {blob} NOT NULL, categories {blob} NOT NULL,
 	agents {blob} NOT NULL, users {blob} NOT NULL, packages {blob} NOT NULL, objects {blob} NOT NULL)`
 
 // columnNames are the columns of kinds, in the order of the kinds.
@@ -88,56 +85,6 @@ func (c *Columns) row(i int) *Row {
 		Users: values(UserKind), Packages: values(PackageKind), Objects: values(ObjectKind)}
 }
 
-// appendNumbers packs numbers, each in as many bytes as the largest takes, little-endian,
-// after a byte that says how many these are; nothing more if all are 0. Varints would
-// take as much room, and several times as long to read.
-func appendNumbers(dst []byte, numbers []uint32) []byte {
-	width := 0
-	for _, n := range numbers {
-		width = max(width, (bits.Len32(n)+7)/8)
-	}
-	dst = append(dst, byte(width))
-	for _, n := range numbers {
-		var b [4]byte
-		binary.LittleEndian.PutUint32(b[:], n)
-		dst = append(dst, b[:width]...)
-	}
-	return dst
-}
-
-// unpackNumbers is the reverse of appendNumbers. It uses the room that dst has, and
-// returns what follows in src.
-func unpackNumbers(dst []uint32, n int, src []byte) (numbers []uint32, rest []byte, err error) {
-	if len(src) == 0 || src[0] > 4 || int(src[0])*n > len(src)-1 {
-		return nil, nil, fmt.Errorf("a column of %d numbers in %d bytes: %w", n, len(src), ErrDamaged)
-	}
-	width := int(src[0])
-	src, rest = src[1:1+width*n], src[1+width*n:]
-	dst = slices.Grow(dst[:0], n)[:n]
-	switch width {
-	case 0:
-		clear(dst)
-	case 1:
-		for i := range dst {
-			dst[i] = uint32(src[i])
-		}
-	case 2:
-		for i := range dst {
-			dst[i] = uint32(binary.LittleEndian.Uint16(src[2*i:]))
-		}
-	case 3:
-		for i := range dst {
-			b := src[3*i : 3*i+3]
-			dst[i] = uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16
-		}
-	default:
-		for i := range dst {
-			dst[i] = binary.LittleEndian.Uint32(src[4*i:])
-		}
-	}
-	return dst, rest, nil
-}
-
 // appendKeys packs keys: of each the milliseconds since the one before, and by how much
 // its serial number is more than the next one. A pause of more than seven weeks cannot
 // be in a month.
@@ -152,16 +99,16 @@ func appendKeys(dst []byte, first int64, keys []int64) []byte {
 		steps[i], serials[i] = uint32(step), uint32(serial-next)
 		ms, next = k>>SerialBits, serial+1
 	}
-	return appendNumbers(appendNumbers(dst, steps), serials)
+	return packing.AppendNumbers(packing.AppendNumbers(dst, steps), serials)
 }
 
 // unpackKeys is the reverse of appendKeys.
 func unpackKeys(dst []int64, first int64, n int, src []byte) ([]int64, error) {
-	steps, src, err := unpackNumbers(nil, n, src)
+	steps, src, err := packing.UnpackNumbers(nil, n, src)
 	if err != nil {
 		return nil, err
 	}
-	serials, _, err := unpackNumbers(nil, n, src)
+	serials, _, err := packing.UnpackNumbers(nil, n, src)
 	if err != nil {
 		return nil, err
 	}
@@ -186,16 +133,16 @@ func (c *column) pack(list bool) []byte {
 		for i, end := range c.ends {
 			lengths[i], before = end-before, end
 		}
-		dst = appendNumbers(dst, lengths)
+		dst = packing.AppendNumbers(dst, lengths)
 	}
-	return appendNumbers(dst, c.ids)
+	return packing.AppendNumbers(dst, c.ids)
 }
 
 // unpack is the reverse of pack. It uses the room that c has.
 func (c *column) unpack(n int, list bool, src []byte) (err error) {
 	total := n
 	if list {
-		if c.ends, src, err = unpackNumbers(c.ends, n, src); err != nil {
+		if c.ends, src, err = packing.UnpackNumbers(c.ends, n, src); err != nil {
 			return err
 		}
 		total = 0
@@ -206,7 +153,7 @@ func (c *column) unpack(n int, list bool, src []byte) (err error) {
 			c.ends[i] = uint32(total)
 		}
 	}
-	c.ids, _, err = unpackNumbers(c.ids, total, src)
+	c.ids, _, err = packing.UnpackNumbers(c.ids, total, src)
 	return err
 }
 
@@ -359,34 +306,4 @@ func (w *Writer) repack(first int64, last bool, c *Columns) error {
 		}
 	}
 	return nil
-}
-
-// addColumns makes the columns of a segment that was made before there were any, in
-// one transaction: some seconds for a million messages.
-func (s *Segment) addColumns(ctx context.Context) error {
-	if s.Meta["schema"] != "1" {
-		return nil
-	}
-	var nobody sync.Mutex // is looking yet
-	_, err := Transact(ctx, &nobody, Change{In: s, Do: func(w *Writer) error {
-		err := w.Exec(chunkTable)
-		for last := int64(-1); err == nil; {
-			err = w.Query(lightColumns+"WHERE k > ? ORDER BY k LIMIT ?", []any{last, chunkSize}, func(rows *sql.Rows) error {
-				r := new(Row)
-				w.packs = append(w.packs, r)
-				return r.scan(rows, false)
-			})
-			if err != nil || len(w.packs) == 0 {
-				break
-			}
-			last = w.packs[len(w.packs)-1].K
-			err = w.pack()
-			w.packs = w.packs[:0]
-		}
-		if err == nil {
-			err = w.set("schema", strconv.Itoa(SchemaVersion))
-		}
-		return err
-	}, Then: func() { s.Meta["schema"] = strconv.Itoa(SchemaVersion) }})
-	return errors.Join(err, s.Forget())
 }

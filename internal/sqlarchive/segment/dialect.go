@@ -6,17 +6,19 @@ import (
 	"errors"
 	"strings"
 	"time"
+
+	"github.com/fedora-infra/fedmsg-go/internal/sqlarchive/packing"
 )
 
-// SchemaVersion is the version of the tables. Those of version 1 have no columns; they
-// get them when they are opened.
-const SchemaVersion = 2
+// SchemaVersion is the version of the tables. Those of version 1 have no columns, and those
+// of version 2 find messages by their IDs by an index; they are changed when they are opened.
+const SchemaVersion = 3
 
 var (
 	// ErrNewer: the archive was written by a later version of this program.
 	ErrNewer = errors.New("the archive has a newer schema")
 	// ErrDamaged: what is stored is not what was written.
-	ErrDamaged = errors.New("the archive is damaged")
+	ErrDamaged = packing.ErrDamaged
 )
 
 // A Dialect is how a database spells what databases do not agree on. Statements
@@ -119,7 +121,6 @@ var schema = []string{
 	`CREATE UNIQUE INDEX {term}_name ON {term} (kind, name)`,
 	`CREATE TABLE {msg} (
 		k        {int} PRIMARY KEY,
-		uid      {int} NOT NULL, -- hash of the ID
 		place    {int},          -- epoch and Seq; NULL for imports
 		recv     {int} NOT NULL, -- Entry.At in microseconds since 1970
 		topic    {int} NOT NULL,
@@ -129,7 +130,6 @@ var schema = []string{
 		terms    {blob} NOT NULL, -- IDs of users, packages, objects
 		enc      {int} NOT NULL,
 		body     {blob} NOT NULL)`,
-	`CREATE INDEX {msg}_uid ON {msg} (uid)`,
 	`CREATE INDEX {msg}_place ON {msg} (place) WHERE place IS NOT NULL`,
 	`CREATE TABLE {post} (term {int} NOT NULL, k {int} NOT NULL, PRIMARY KEY (term, k)) {keyed}`,
 	`CREATE TABLE {roll_hour} (kind {int} NOT NULL, hour {int} NOT NULL, term {int} NOT NULL, n {int} NOT NULL,
@@ -137,6 +137,8 @@ var schema = []string{
 	`CREATE TABLE {roll_day} (kind {int} NOT NULL, day {int} NOT NULL, term {int} NOT NULL, n {int} NOT NULL,
 		PRIMARY KEY (kind, day, term)) {keyed}`, // of all kinds
 	chunkTable,
+	knownTable,
+	freshTable,
 }
 
 // spell fills in the words in braces, and parameters.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"maps"
+	"slices"
 )
 
 // Said returns what the segment says of itself under a name.
@@ -51,24 +52,54 @@ func (p Part) Categories() (found []CategoryCount, err error) {
 	return found, err
 }
 
-// Before returns the newest messages of a term before a key, newest first.
-func (p Part) Before(term, key int64, limit int) ([]*Row, error) {
-	var keys []int64
-	err := p.Query("SELECT k FROM {post} WHERE term = ? AND k < ? ORDER BY k DESC LIMIT ?", []any{term, key, limit}, func(rows *sql.Rows) error {
-		var k int64
-		err := rows.Scan(&k)
-		keys = append(keys, k)
-		return err
-	})
+// Before returns the newest messages of a category before a key, newest first.
+func (p Part) Before(category, key int64, limit int) ([]*Row, error) {
+	keys, err := p.lateIn(category, key)
 	if err != nil {
 		return nil, err
 	}
-	return p.Fetch(keys, true)
+	slices.Reverse(keys)
+	if len(keys) < limit {
+		err = p.Query("SELECT k FROM {post} WHERE term = ? AND k < ? ORDER BY k DESC LIMIT ?", []any{category, key, limit - len(keys)}, func(rows *sql.Rows) error {
+			var k int64
+			err := rows.Scan(&k)
+			keys = append(keys, k)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return p.Fetch(keys[:min(limit, len(keys))], true)
 }
 
-// Left returns how many messages of a term there are before a key.
-func (p Part) Left(term, key int64) (int64, error) {
-	return p.Number("SELECT count(*) FROM {post} WHERE term = ? AND k < ?", term, key)
+// Left returns how many messages of a category there are before a key.
+func (p Part) Left(category, key int64) (int64, error) {
+	keys, err := p.lateIn(category, key)
+	if err != nil {
+		return 0, err
+	}
+	n, err := p.Number("SELECT count(*) FROM {post} WHERE term = ? AND k < ?", category, key)
+	return n + int64(len(keys)), err
+}
+
+// lateIn returns the messages of a category before a key that its list does not have yet,
+// the oldest first.
+func (p Part) lateIn(category, key int64) (keys []int64, err error) {
+	reach, err := p.Reach()
+	if err != nil {
+		return nil, err
+	}
+	after := reach.Of(category)
+	return keys, p.Columns(after+1, key, []int64{CategoryKind}, true, func(c *Columns) (bool, error) {
+		ids, _ := c.Of(CategoryKind)
+		for i, k := range c.Keys {
+			if int64(ids[i]) == category && k > after && k < key {
+				keys = append(keys, k)
+			}
+		}
+		return true, nil
+	})
 }
 
 // Replace closes the segment, has something else put in its place, and opens that. The

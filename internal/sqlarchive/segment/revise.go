@@ -37,7 +37,11 @@ func (w *Writer) Revise(revisions []Revision) (changed int64, err error) {
 		if old.Agent == ids[2] && slices.Equal(old.Users, users) && slices.Equal(old.Packages, packages) && slices.Equal(old.Objects, objects) {
 			continue
 		}
-		changed++
+		if changed++; changed == 1 { // what is taken out of lists must be in them
+			if err := w.Settle(); err != nil {
+				return 0, err
+			}
+		}
 		for _, list := range []struct {
 			kind     int64
 			old, now []int64

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/internal/sqlarchive/packing"
 )
 
 // The kinds of terms. The numbers stand in files.
@@ -43,7 +44,7 @@ type Segment struct {
 	From, To int64 // keys
 	Dialect  *Dialect
 	Tables   *Tables
-	Codec    *codec
+	Codec    *packing.Codec
 	Use      sync.RWMutex // held for reading by who asks, for writing by who removes it
 	Gone     bool
 
@@ -74,11 +75,11 @@ func OpenSegment(ctx context.Context, store Store, d *Dialect, month string) (*S
 	if err != nil {
 		return nil, fmt.Errorf("segment %s: %w", month, err)
 	}
-	s := &Segment{Month: month, From: from, To: to, Dialect: d, Tables: tables, Codec: newCodec(make(map[int64][]byte)),
+	s := &Segment{Month: month, From: from, To: to, Dialect: d, Tables: tables, Codec: packing.New(),
 		topics: make(map[int64]string), stamps: make(map[int64]string), texts: make(map[string]string)}
 	err = s.load(ctx)
 	if err == nil {
-		err = s.addColumns(ctx)
+		err = s.upgrade(ctx)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("segment %s: %w", month, errors.Join(err, s.Close()))

@@ -18,6 +18,7 @@ type Session struct {
 	// joined says that another session has the connection, and begins and ends
 	// transactions.
 	joined bool
+	reach  *Reach // of the transaction, once somebody asked
 	// broken is set when nobody knows in what state the connection is.
 	broken bool
 }
@@ -132,7 +133,8 @@ func (s *Session) Begin() error {
 	if err := s.Exec("BEGIN"); err != nil {
 		return err
 	}
-	_, err := s.Number("SELECT count(*) FROM {meta} WHERE name = 'schema'")
+	s.reach = nil
+	_, err := s.Reach()
 	return err
 }
 
@@ -173,6 +175,7 @@ func (s *Segment) Borrow(ctx context.Context) (*Session, error) {
 		borrowed := s.idle[n-1]
 		s.idle = s.idle[:n-1]
 		s.mu.Unlock()
+		borrowed.reach = nil
 		return borrowed, nil
 	}
 	s.mu.Unlock()

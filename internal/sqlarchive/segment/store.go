@@ -92,7 +92,7 @@ func (w *Writer) Store(drafts []*Draft, epoch int64) error {
 	if err := w.intern(unknown); err != nil {
 		return err
 	}
-	rows := make([]any, 0, 11*len(drafts))
+	rows, uids := make([]any, 0, 10*len(drafts)), make([]any, 0, 2*len(drafts))
 	for _, d := range drafts {
 		ids := make([]int64, 0, len(d.Terms))
 		for _, n := range d.Terms {
@@ -108,12 +108,16 @@ func (w *Writer) Store(drafts []*Draft, epoch int64) error {
 		if p := MakePlace(epoch, d.Entry.Seq); p != 0 {
 			place = p
 		}
-		rows = append(rows, d.k, d.UID, place, d.Entry.At.UnixMicro(), ids[0], ids[1], ids[2], ids[3],
+		uids = append(uids, d.UID, d.k)
+		rows = append(rows, d.k, place, d.Entry.At.UnixMicro(), ids[0], ids[1], ids[2], ids[3],
 			appendIDs(nil, users, packages, objects), d.Enc, d.Packed)
 		w.packs = append(w.packs, &Row{K: d.k, Topic: ids[0], Category: ids[1], Agent: ids[2], Users: users, Packages: packages, Objects: objects})
 		w.texts = append(w.texts, d.k, d.Words)
 	}
-	return w.insert("{insert} INTO {msg} (k, uid, place, recv, topic, category, agent, stamp, terms, enc, body) VALUES ", "(?,?,?,?,?,?,?,?,?,?,?)", "", rows)
+	if err := w.insert("{insert} INTO {fresh} (uid, k) VALUES ", "(?,?)", "", uids); err != nil {
+		return err
+	}
+	return w.insert("{insert} INTO {msg} (k, place, recv, topic, category, agent, stamp, terms, enc, body) VALUES ", "(?,?,?,?,?,?,?,?,?,?)", "", rows)
 }
 
 // index writes the words of the transaction.

@@ -138,8 +138,8 @@ func (c *recount) readRows() error {
 			if r.K>>SerialBits < ClampMillis(m.Time) {
 				c.fault("message %s stands at %s, and says %s", m.ID, KeyTime(r.K), m.Time)
 			}
-			if n, err := c.Number("SELECT count(*) FROM {msg} WHERE uid = ? AND k = ?", UID(m.ID), r.K); err != nil || n != 1 {
-				c.fault("message %s is not found by its ID: %d, %v", m.ID, n, err)
+			if found, err := c.ByUID(UID(m.ID)); err != nil || !slices.Contains(found, UIDKey{UID(m.ID), r.K}) {
+				c.fault("message %s is not found by its ID: %v, %v", m.ID, found, err)
 			}
 			if c.messages%verifyEvery > 0 {
 				continue
@@ -203,13 +203,28 @@ func (c *recount) compareTerms() error {
 
 func (c *recount) comparePostings() error {
 	lists := make(map[int64]*sums)
-	err := c.Query("SELECT term, k FROM {post}", nil, func(rows *sql.Rows) error {
-		var term, k int64
-		err := rows.Scan(&term, &k)
+	add := func(term, k int64) {
 		if lists[term] == nil {
 			lists[term] = new(sums)
 		}
 		lists[term].add(k)
+	}
+	reach, err := c.Reach()
+	if err != nil {
+		return err
+	}
+	err = c.late(slices.Min(reach[:]), func(term, k int64) {
+		if k > reach.Of(term) {
+			add(term, k)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	err = c.Query("SELECT term, k FROM {post}", nil, func(rows *sql.Rows) error {
+		var term, k int64
+		err := rows.Scan(&term, &k)
+		add(term, k)
 		return err
 	})
 	for id, want := range c.terms {

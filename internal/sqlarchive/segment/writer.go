@@ -25,6 +25,8 @@ type Writer struct {
 	// Numbers of terms are given here. If whole, ids has all terms that there are.
 	maxID int64
 	whole bool
+	reach Reach
+	due   int // messages since lists were brought up
 
 	// Of the transaction.
 	busy  bool
@@ -87,6 +89,9 @@ func (s *Segment) open(ctx context.Context, beside *Session) (*Writer, error) {
 	var err error
 	if w.maxK, err = w.Number("SELECT coalesce(max(k), -1) FROM {msg}"); err == nil {
 		w.maxID, err = w.Number("SELECT coalesce(max(id), 0) FROM {term}")
+	}
+	if err == nil {
+		err = w.measure()
 	}
 	if w.whole = w.maxID < maxCachedTerms/2; w.whole && err == nil {
 		err = w.recall("")
@@ -327,12 +332,8 @@ func (w *Writer) count(kind, id, k, n int64) {
 
 // flush writes the postings and counts of the transaction.
 func (w *Writer) flush() error {
-	slices.SortFunc(w.post, func(a, b [2]int64) int { return slices.Compare(a[:], b[:]) })
-	args := make([]any, 0, 2*len(w.post))
-	for _, p := range w.post {
-		args = append(args, p[0], p[1])
-	}
-	if err := w.insert("{insert} INTO {post} (term, k) VALUES ", "(?,?)", "", args); err != nil {
+	late := slices.DeleteFunc(w.post, func(p [2]int64) bool { return p[1] > w.reach.Of(p[0]) })
+	if err := w.list(late); err != nil {
 		return err
 	}
 	if err := w.roll("{roll_hour}", "hour", w.hours); err != nil {
@@ -341,12 +342,12 @@ func (w *Writer) flush() error {
 	if err := w.roll("{roll_day}", "day", w.days); err != nil {
 		return err
 	}
-	args = args[:0]
 	for id := range w.names {
 		if w.terms[id] == nil {
 			w.terms[id] = new(tally)
 		}
 	}
+	args := make([]any, 0, 6*len(w.terms))
 	for _, id := range slices.Sorted(maps.Keys(w.terms)) {
 		t := w.terms[id]
 		n := w.names[id] // of one that is there, nobody looks at it
@@ -361,6 +362,9 @@ func (w *Writer) flush() error {
 	}
 	if err == nil {
 		err = w.pack()
+	}
+	if err == nil {
+		err = w.catchUp(len(w.texts) / 2)
 	}
 	if err == nil {
 		err = w.index() // the last: see [TextIndex.Single]

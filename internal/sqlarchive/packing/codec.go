@@ -1,6 +1,9 @@
-package segment
+// Package packing makes what an archive stores small: messages by zstd with dictionaries,
+// and columns of numbers.
+package packing
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 
@@ -10,6 +13,9 @@ import (
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 )
 
+// ErrDamaged: what is stored is not what was written.
+var ErrDamaged = errors.New("the archive is damaged")
+
 // How the body of a message is stored: the column enc. Numbers from firstDict on
 // are zstd with the dictionary of that number.
 const (
@@ -18,7 +24,7 @@ const (
 	firstDict = 2
 )
 
-// Dictionaries are trained on trainCount messages of at most trainSize bytes.
+// Dictionaries are trained on TrainCount messages of at most TrainSize bytes.
 // They take a third of the room that messages of 1 kB need by themselves.
 const (
 	TrainCount = 1000
@@ -36,9 +42,9 @@ func Train(id int64, samples [][]byte) (made []byte, err error) {
 	return dict.BuildZstdDict(samples, dict.Options{MaxDictSize: dictSize, HashBytes: 6, ZstdDictID: uint32(id), ZstdLevel: zstd.SpeedFastest})
 }
 
-// A codec packs and unpacks the messages of one segment. It may be used by many
+// A Codec packs and unpacks the messages of one segment. It may be used by many
 // goroutines.
-type codec struct {
+type Codec struct {
 	mu       sync.RWMutex
 	enc      int64 // what pack does
 	encoder  *zstd.Encoder
@@ -46,16 +52,13 @@ type codec struct {
 	dicts    map[int64][]byte
 }
 
-func newCodec(dicts map[int64][]byte) *codec {
-	c := &codec{enc: encPlain, decoders: make(map[int64]*zstd.Decoder), dicts: dicts}
-	for id := range dicts {
-		c.enc = max(c.enc, id)
-	}
-	return c
+// New returns a codec that has no dictionary yet.
+func New() *Codec {
+	return &Codec{enc: encPlain, decoders: make(map[int64]*zstd.Decoder), dicts: make(map[int64][]byte)}
 }
 
 // Add makes a dictionary known, for packing from now on.
-func (c *codec) Add(id int64, bytes []byte) {
+func (c *Codec) Add(id int64, bytes []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.dicts[id] = bytes
@@ -63,20 +66,20 @@ func (c *codec) Add(id int64, bytes []byte) {
 }
 
 // Next returns a number for a dictionary to come.
-func (c *codec) Next() int64 {
+func (c *Codec) Next() int64 {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return max(c.enc+1, firstDict)
 }
 
 // Dictionary returns what pack uses; nil if that is none.
-func (c *codec) Dictionary() []byte {
+func (c *Codec) Dictionary() []byte {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return c.dicts[c.enc]
 }
 
-func (c *codec) packer() (int64, *zstd.Encoder, error) {
+func (c *Codec) packer() (int64, *zstd.Encoder, error) {
 	c.mu.RLock()
 	enc, e := c.enc, c.encoder
 	c.mu.RUnlock()
@@ -97,7 +100,7 @@ func (c *codec) packer() (int64, *zstd.Encoder, error) {
 }
 
 // Pack returns how a message was packed, and its bytes.
-func (c *codec) Pack(raw []byte) (int64, []byte, error) {
+func (c *Codec) Pack(raw []byte) (int64, []byte, error) {
 	enc, e, err := c.packer()
 	if err != nil {
 		return 0, nil, err
@@ -109,7 +112,7 @@ func (c *codec) Pack(raw []byte) (int64, []byte, error) {
 }
 
 // Unpack returns the bytes of a message. They are its own.
-func (c *codec) Unpack(enc int64, packed []byte) ([]byte, error) {
+func (c *Codec) Unpack(enc int64, packed []byte) ([]byte, error) {
 	if enc == encRaw {
 		return append([]byte(nil), packed...), nil
 	}
@@ -141,7 +144,7 @@ func (c *codec) Unpack(enc int64, packed []byte) ([]byte, error) {
 }
 
 // Decode returns the message in a row.
-func (c *codec) Decode(enc int64, packed []byte) (*fedmsg.Message, error) {
+func (c *Codec) Decode(enc int64, packed []byte) (*fedmsg.Message, error) {
 	raw, err := c.Unpack(enc, packed)
 	if err != nil {
 		return nil, err
