@@ -13,9 +13,11 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
+	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/meta"
 	"github.com/fedora-infra/fedmsg-go/sqlite"
 )
@@ -88,26 +90,33 @@ func ingest(ctx context.Context, l *lab, t *traffic, bus, rules string) error {
 	var spent, used time.Duration
 	var raw, body int
 	began := time.Now()
-	for t.made < l.messages {
+	var next []fedmsg.Entry
+	for n := 0; n < l.messages; {
 		for range historyReport {
-			if t.made >= l.messages {
-				break
-			}
-			batch, err := t.batch(min(historyBatch, l.messages-t.made))
-			if err != nil {
+			batch := next
+			if next, err = t.batch(min(historyBatch, l.messages-t.made)); err != nil {
 				return errors.Join(err, archive.Close())
 			}
-			for _, e := range batch {
+			for _, e := range next {
 				raw, body = raw+len(e.Message.Bytes()), body+len(e.Message.Body)
 			}
 			start, before := time.Now(), cpu()
-			if _, err := archive.Deliver(ctx, batch); err != nil {
+			var preparing sync.WaitGroup // as bus.Pump does: a batch ahead
+			preparing.Go(func() { archive.Prepare(ctx, next) })
+			_, err := archive.Deliver(ctx, batch)
+			if len(batch) > 0 {
+				took = append(took, time.Since(start))
+			}
+			if preparing.Wait(); err != nil {
 				return errors.Join(err, archive.Close())
 			}
-			took = append(took, time.Since(start))
-			spent, used = spent+took[len(took)-1], used+cpu()-before
+			n += len(batch)
+			spent, used = spent+time.Since(start), used+cpu()-before
+			if n == l.messages {
+				break
+			}
 		}
-		fmt.Fprintf(os.Stderr, "\rhistory: %s of %s messages stored, %.0f s ", thousands(float64(t.made)), thousands(float64(l.messages)), time.Since(began).Seconds())
+		fmt.Fprintf(os.Stderr, "\rhistory: %s of %s messages stored, %.0f s ", thousands(float64(n)), thousands(float64(l.messages)), time.Since(began).Seconds())
 	}
 	fmt.Fprintln(os.Stderr)
 	if err := archive.Close(); err != nil { // which writes the journals back

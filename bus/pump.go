@@ -157,7 +157,7 @@ func (p *Pump) Run(ctx context.Context) error {
 
 // follow reads and delivers until something fails.
 func (p *Pump) follow(ctx context.Context) (progress bool, err error) {
-	for batch, err := range p.log.Read(ctx, fedmsg.Seq(p.at.Load()), p.cfg.Topics...) {
+	for batch, err := range p.read(ctx) {
 		if err != nil {
 			return progress, fmt.Errorf("read after %d: %w", p.at.Load(), err)
 		}
@@ -172,6 +172,47 @@ func (p *Pump) follow(ctx context.Context) (progress bool, err error) {
 		}
 	}
 	return progress, context.Cause(ctx)
+}
+
+// A preparer is a sink that can make ready what it will be given next, beside Deliver.
+type preparer interface {
+	Prepare(ctx context.Context, batch []fedmsg.Entry)
+}
+
+// read reads from where the pump is; for a preparer a batch ahead.
+func (p *Pump) read(ctx context.Context) iter.Seq2[[]fedmsg.Entry, error] {
+	sink, ok := p.sink.(preparer)
+	if !ok {
+		return p.log.Read(ctx, fedmsg.Seq(p.at.Load()), p.cfg.Topics...)
+	}
+	return func(yield func([]fedmsg.Entry, error) bool) {
+		type result struct {
+			batch []fedmsg.Entry
+			err   error
+		}
+		results, reading := make(chan result), new(sync.WaitGroup)
+		ctx, cancel := context.WithCancelCause(ctx)
+		reading.Go(func() {
+			defer close(results)
+			for batch, err := range p.log.Read(ctx, fedmsg.Seq(p.at.Load()), p.cfg.Topics...) {
+				if err == nil {
+					sink.Prepare(ctx, batch)
+				}
+				select {
+				case results <- result{batch, err}:
+				case <-ctx.Done():
+					return
+				}
+			}
+		})
+		defer reading.Wait()
+		defer cancel(nil)
+		for r := range results {
+			if !yield(r.batch, r.err) {
+				return
+			}
+		}
+	}
 }
 
 // deliver holds a sink to its contract.

@@ -3,8 +3,10 @@ package bus_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -98,6 +100,55 @@ func TestPumpGoesOnAfterPartOfABatch(t *testing.T) {
 		time.Sleep(time.Minute) // fake
 		stop()
 		if want := []fedmsg.Seq{1, 2, 3, 4}; !slices.Equal(sink.got, want) {
+			t.Errorf("got entries %v, want %v", sink.got, want)
+		}
+	})
+}
+
+// A preparingSink is told what comes next, and takes its time over each delivery.
+type preparingSink struct {
+	halfSink
+	mu     sync.Mutex
+	events []string
+}
+
+func (s *preparingSink) note(what string, seq fedmsg.Seq) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.events = append(s.events, fmt.Sprintf("%s %d", what, seq))
+}
+
+func (s *preparingSink) Prepare(_ context.Context, batch []fedmsg.Entry) {
+	s.note("prepare", batch[0].Seq)
+}
+
+func (s *preparingSink) Deliver(ctx context.Context, batch []fedmsg.Entry) (int, error) {
+	s.note("begin", batch[0].Seq)
+	time.Sleep(time.Second)
+	s.note("end", batch[0].Seq)
+	return s.halfSink.Deliver(ctx, batch)
+}
+
+// A sink that can is given a batch to prepare while it stores the one before; what it did
+// not take then is read, and prepared, again, and none is lost or comes twice.
+func TestPumpPreparesAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, sink := newWindow(t, bus.WindowConfig{}, mem.NewLog()), new(preparingSink)
+		stop := startPump(t, bus.PumpConfig{Name: "ahead"}, w, new(mem.Cursors), sink)
+		for i := range 3 {
+			appendN(t, w, i, 1)
+			synctest.Wait()
+		}
+		time.Sleep(time.Minute) // fake
+		synctest.Wait()
+		want := []string{"prepare 1", "begin 1", "prepare 2", "end 1", "begin 2", "prepare 3", "end 2", "begin 3", "end 3"}
+		if !slices.Equal(sink.events, want) {
+			t.Errorf("events %q, want %q", sink.events, want)
+		}
+		appendN(t, w, 3, 4) // one batch, of which it takes one at a time
+		time.Sleep(time.Minute)
+		stop()
+		if want := []fedmsg.Seq{1, 2, 3, 4, 5, 6, 7}; !slices.Equal(sink.got, want) {
 			t.Errorf("got entries %v, want %v", sink.got, want)
 		}
 	})

@@ -201,3 +201,41 @@ func BenchmarkArchiveDeliverBesideTend(b *testing.B) {
 		})
 	}
 }
+
+// What was prepared before the rules changed is made anew, and what was prepared for other
+// messages is not taken.
+func TestArchivePreparesAhead(t *testing.T) {
+	words := new(ruledWords)
+	a := openArchive(t, sqlite.ArchiveConfig{Dir: t.TempDir(), Describer: words, Budget: time.Minute})
+	source := newTraffic(3, time.Date(2026, 4, 2, 0, 0, 0, 0, time.UTC), time.Second)
+	fill(t, a, source.batch(10)) // so that there is a month
+	described := words.described.Load()
+	next, other := source.batch(100), source.batch(50)
+	affected := int64(0)
+	for _, e := range next {
+		if strings.Contains(string(e.Message.Topic), ".category0.") {
+			affected++
+		}
+	}
+	a.Prepare(t.Context(), next)
+	words.version.Add(1)
+	fill(t, a, next)
+	if n := words.described.Load() - described; n != 200 {
+		t.Errorf("%d messages were described, want each of 100 by the old rules and by the new ones", n)
+	}
+	if n := found(t, a, "by-rules-1"); n != affected || affected == 0 {
+		t.Errorf("%d messages are found by the new rules, want %d", n, affected)
+	}
+	a.Prepare(t.Context(), next)
+	fill(t, a, other)
+	a.Prepare(t.Context(), other)
+	fill(t, a, other)
+	described = words.described.Load()
+	last := source.batch(30)
+	a.Prepare(t.Context(), last)
+	fill(t, a, last)
+	if n := words.described.Load() - described; n != 30 {
+		t.Errorf("%d of 30 messages were described, want each once", n)
+	}
+	sound(t, a, 190)
+}

@@ -79,6 +79,7 @@ type Archive struct {
 	writing  sync.Mutex   // held by who changes something
 	commits  sync.RWMutex // held while what is seen changes
 	revising sync.Mutex   // held by who finds words anew
+	ahead    atomic.Pointer[ahead]
 	last     atomic.Int64 // place up to which all is stored
 	floor    atomic.Int64 // place up to which something was removed
 

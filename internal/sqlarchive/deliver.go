@@ -47,6 +47,7 @@ func (a *Archive) deliver(ctx context.Context, batch []fedmsg.Entry) (int, error
 	a.writing.Lock()
 	defer a.writing.Unlock()
 	began := time.Now()
+	ahead := a.ahead.Swap(nil)
 	months := make(map[string][]*segment.Draft)
 	drafts := make([]*segment.Draft, len(batch))
 	upto := a.last.Load()
@@ -54,8 +55,9 @@ func (a *Archive) deliver(ctx context.Context, batch []fedmsg.Entry) (int, error
 		if e.Message.ID == "" {
 			return 0, fedmsg.RefuseField(fedmsg.MissingField, "msg_id", "entry %d has none, and an archive finds messages by it", e.Seq)
 		}
-		at := segment.FirstKey(e.Message.Time)
-		drafts[i] = &segment.Draft{Entry: e, At: at, UID: segment.UID(e.Message.ID), Month: segment.MonthOf(at)}
+		if drafts[i] = ahead.take(e); drafts[i] == nil {
+			drafts[i] = draftOf(e)
+		}
 		months[drafts[i].Month] = append(months[drafts[i].Month], drafts[i])
 		upto = max(upto, segment.MakePlace(a.epoch, e.Seq))
 	}
@@ -71,7 +73,7 @@ func (a *Archive) deliver(ctx context.Context, batch []fedmsg.Entry) (int, error
 		if i == len(order)-1 && upto > a.last.Load() {
 			to = upto
 		}
-		changes[i] = a.storing(ctx, s, months[month], to)
+		changes[i] = a.storing(ctx, s, months[month], ahead, to)
 	}
 	done, err := segment.Transact(ctx, &a.commits, changes...)
 	if err != nil {
@@ -94,10 +96,56 @@ func (a *Archive) publish(upto int64) {
 	}
 }
 
+func draftOf(e fedmsg.Entry) *segment.Draft {
+	at := segment.FirstKey(e.Message.Time)
+	return &segment.Draft{Entry: e, At: at, UID: segment.UID(e.Message.ID), Month: segment.MonthOf(at)}
+}
+
+// An ahead is what [Archive.Prepare] made.
+type ahead struct {
+	by     rules
+	drafts map[*fedmsg.Message]*segment.Draft
+}
+
+// take returns the draft of an entry; nil if there is none.
+func (h *ahead) take(e fedmsg.Entry) *segment.Draft {
+	if h == nil {
+		return nil
+	}
+	d := h.drafts[e.Message]
+	delete(h.drafts, e.Message) // another one has a draft of its own
+	if d != nil && d.Entry != e {
+		return nil
+	}
+	return d
+}
+
+// Prepare makes ready what [Archive.Deliver] is called with next, so that one processor can
+// do that while another one stores what comes before. Nothing depends on it.
+func (a *Archive) Prepare(ctx context.Context, batch []fedmsg.Entry) {
+	made := &ahead{by: a.rules(), drafts: make(map[*fedmsg.Message]*segment.Draft, len(batch))}
+	months := make(map[string]*segment.Segment)
+	for _, s := range a.all() {
+		months[s.Month] = s
+	}
+	for _, e := range batch {
+		if d := draftOf(e); months[d.Month] != nil && ctx.Err() == nil {
+			a.make(ctx, months[d.Month], d)
+			made.drafts[e.Message] = d
+		}
+	}
+	a.ahead.Store(made)
+}
+
 // storing is the change that stores what belongs into one segment. upto is 0, or
 // how far the log is stored when this is.
-func (a *Archive) storing(ctx context.Context, s *segment.Segment, drafts []*segment.Draft, upto int64) segment.Change {
+func (a *Archive) storing(ctx context.Context, s *segment.Segment, drafts []*segment.Draft, ahead *ahead, upto int64) segment.Change {
 	stored, by := 0, a.rules()
+	if ahead != nil && !maps.Equal(ahead.by, by) { // other words may be found now
+		for _, d := range drafts {
+			d.Ready = false
+		}
+	}
 	var said map[string]string
 	do := func(w *segment.Writer) (err error) {
 		if err := a.sift(ctx, w, drafts); err != nil {
@@ -232,7 +280,9 @@ func (a *Archive) prepare(ctx context.Context, s *segment.Segment, drafts []*seg
 					if stop.Load() {
 						break
 					}
-					a.make(ctx, s, d)
+					if !d.Ready {
+						a.make(ctx, s, d)
+					}
 				}
 				close(ready[i])
 			}
@@ -260,6 +310,7 @@ func (a *Archive) make(ctx context.Context, s *segment.Segment, d *segment.Draft
 	}
 	d.Words = words.String()
 	d.Enc, d.Packed, d.Err = s.Codec.Pack(m.Bytes())
+	d.Ready = true
 }
 
 // termsOf returns what an entry is found by.

@@ -168,6 +168,16 @@ func (k *Keeper) get() (Opened, error) {
 	return k.archive, nil
 }
 
+// Prepare makes ready what is delivered next, if the archive is open and can do that.
+func (k *Keeper) Prepare(ctx context.Context, batch []fedmsg.Entry) {
+	archive, err := k.get()
+	if p, ok := archive.(interface {
+		Prepare(ctx context.Context, batch []fedmsg.Entry)
+	}); ok && err == nil {
+		p.Prepare(ctx, batch)
+	}
+}
+
 // Deliver stores entries, as soon as the archive is open. See [fedmsg.Sink].
 func (k *Keeper) Deliver(ctx context.Context, batch []fedmsg.Entry) (int, error) {
 	select {

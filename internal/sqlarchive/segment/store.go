@@ -22,6 +22,7 @@ type Draft struct {
 	Terms  []Name // topic, category, agent, stamp; then users, packages, objects
 	Lists  [3]int // how many of these
 	Err    error
+	Ready  bool // all this was made
 
 	Known bool // stored already, or not to be stored
 	k     int64
