@@ -171,7 +171,9 @@ func (k *Keeper) get() (Opened, error) {
 // Prepare makes ready what is delivered next, if the archive is open and can do that.
 func (k *Keeper) Prepare(ctx context.Context, batch []fedmsg.Entry) {
 	archive, err := k.get()
-	if p, ok := archive.(interface{ Prepare(context.Context, []fedmsg.Entry) }); ok && err == nil {
+	if p, ok := archive.(interface {
+		Prepare(context.Context, []fedmsg.Entry)
+	}); ok && err == nil {
 		p.Prepare(ctx, batch)
 	}
 }
