@@ -25,6 +25,8 @@ type Opened interface {
 // following is an archive that is fed from a log.
 type following interface {
 	placed
+	// Prepare makes ready what Deliver is called with next, beside it.
+	Prepare(ctx context.Context, batch []fedmsg.Entry)
 	// Tend looks after the archive until ctx ends.
 	Tend(ctx context.Context) error
 	io.Closer
@@ -168,13 +170,10 @@ func (k *Keeper) get() (Opened, error) {
 	return k.archive, nil
 }
 
-// Prepare makes ready what is delivered next, if the archive is open and can do that.
+// Prepare makes ready what is delivered next, if the archive is open.
 func (k *Keeper) Prepare(ctx context.Context, batch []fedmsg.Entry) {
-	archive, err := k.get()
-	if p, ok := archive.(interface {
-		Prepare(context.Context, []fedmsg.Entry)
-	}); ok && err == nil {
-		p.Prepare(ctx, batch)
+	if archive, err := k.get(); err == nil {
+		archive.Prepare(ctx, batch)
 	}
 }
 
