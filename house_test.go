@@ -34,6 +34,7 @@ var owners = map[string]string{
 	"github.com/klauspost/compress":       "internal/sqlarchive http cmd/fedmsg",
 	"github.com/prometheus/client_golang": "http",
 	"go.starlark.net":                     "pyconfig",
+	"github.com/coder/websocket":          "http",
 	"golang.org/x/time":                   "http irc",
 	"github.com/parquet-go/parquet-go":    "internal/parquet",
 	"github.com/pelletier/go-toml/v2":     "meta cmd/fedmsg",

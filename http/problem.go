@@ -17,7 +17,9 @@ const (
 	// BadQuery is a parameter that is not what it should be.
 	BadQuery fedmsg.Reason = "bad_query"
 	// QueryTimeout is a question that takes too long.
-	QueryTimeout     fedmsg.Reason = "query_timeout"
+	QueryTimeout fedmsg.Reason = "query_timeout"
+	// BadOrigin is a page of another site that acts in the name of who looks at it.
+	BadOrigin        fedmsg.Reason = "bad_origin"
 	notFound         fedmsg.Reason = "not_found"
 	tooOld           fedmsg.Reason = "too_old"
 	methodNotAllowed fedmsg.Reason = "method_not_allowed"
@@ -35,6 +37,7 @@ var statuses = map[fedmsg.Reason]int{
 	fedmsg.TokenExpired:       nethttp.StatusUnauthorized,
 	fedmsg.NotAuthorized:      nethttp.StatusForbidden,
 	crossSite:                 nethttp.StatusForbidden,
+	BadOrigin:                 nethttp.StatusForbidden,
 	notFound:                  nethttp.StatusNotFound,
 	methodNotAllowed:          nethttp.StatusMethodNotAllowed,
 	fedmsg.MsgIDConflict:      nethttp.StatusConflict,

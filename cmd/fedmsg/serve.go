@@ -28,6 +28,7 @@ import (
 	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/past"
 	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/watch"
 	"github.com/fedora-infra/fedmsg-go/http"
+	"github.com/fedora-infra/fedmsg-go/http/websocket"
 	"github.com/fedora-infra/fedmsg-go/irc"
 	"github.com/fedora-infra/fedmsg-go/sqlite"
 	"github.com/fedora-infra/fedmsg-go/x509"
@@ -85,7 +86,7 @@ func serve(ctx context.Context, env environ, cfg serveConfig) error {
 		return errors.Join(err, log.Close())
 	}
 	p := &parts{cfg: cfg, env: env, logger: logger, level: level, log: log, window: window, meters: fedmsg.Meters{log}}
-	for _, build := range []func(context.Context) error{p.buildWords, p.buildGate, p.buildArchive, p.buildDemo, p.buildZMQ, p.buildIRC, p.buildReload, p.buildHTTP, p.buildMonitoring, p.announce} {
+	for _, build := range []func(context.Context) error{p.buildWords, p.buildGate, p.buildArchive, p.buildDemo, p.buildZMQ, p.buildIRC, p.buildReload, p.buildSockets, p.buildHTTP, p.buildMonitoring, p.announce} {
 		if err := build(ctx); err != nil {
 			return errors.Join(err, p.close())
 		}
@@ -118,6 +119,7 @@ type parts struct {
 	bound  map[string]any // what --addr-file tells
 	web    *http.Server
 
+	sockets *websocket.Feed
 	archive *past.Keeper // nil if there is none
 
 	sources, sinks []bus.Runner
@@ -250,6 +252,7 @@ func (p *parts) buildHTTP(context.Context) error {
 	if p.trust.Believes() {
 		cfg.Verifier = p.trust
 	}
+	cfg.Routes = append(cfg.Routes, p.sockets.Routes)
 	cfg.Report = func() any { return watch.Totals(measured{p}, p.ways()) }
 	if err := p.buildPages(&cfg); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/netip"
@@ -179,6 +180,9 @@ func (l *Loaded) Listeners() map[string][]string {
 	if l.Web.Listen != "" {
 		bound["web.listen"] = []string{"tcp://" + l.Web.Listen}
 	}
+	if addr := l.WebsocketAddr(); addr != "" {
+		bound["web.websocket_port"] = []string{"tcp://" + addr}
+	}
 	return bound
 }
 
@@ -198,6 +202,16 @@ func (l *Loaded) GatewayAddrs() []string {
 		return []string{"tcp://*:" + strconv.Itoa(l.GatewayPort)}
 	}
 	return l.Gateway
+}
+
+// WebsocketAddr is where WebSockets have a port of their own, HOST:PORT; empty if they
+// have none.
+func (l *Loaded) WebsocketAddr() string {
+	port := cmp.Or(l.Web.Websocket, l.WebsocketPort)
+	if port == 0 {
+		return ""
+	}
+	return net.JoinHostPort(l.WebsocketHost, strconv.Itoa(port))
 }
 
 // Subscribed are the publishers to connect to: all endpoints that we do not bind.

@@ -86,7 +86,7 @@ func (l *Loaded) isZero(key string) bool { return l.field(key).value.IsZero() }
 func (l *Loaded) checkPorts() (problems Problems) {
 	owner := make(map[string]string)
 	listeners := l.Listeners()
-	for _, key := range []string{"relay_inbound", "relay_outbound", "gateway", "web.listen"} {
+	for _, key := range []string{"relay_inbound", "relay_outbound", "gateway", "web.listen", "web.websocket_port"} {
 		for _, addr := range listeners[key] {
 			port := addr[strings.LastIndex(addr, ":")+1:]
 			if strings.HasPrefix(addr, "tcp://") && port != "0" && owner[port] != "" && owner[port] != key {

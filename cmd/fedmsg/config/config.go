@@ -116,7 +116,7 @@ type Web struct {
 	TLS        TLS    `key:"tls" doc:"TLS of the HTTP listener"`
 	Metrics    string `key:"metrics" flag:"metrics" check:"listen" doc:"HOST:PORT to serve /metrics on too; needed if listen is not on this machine alone"`
 	SessionKey Secret `key:"session_key" effect:"later" doc:"key that signs sessions"`
-	Websocket  int    `key:"websocket_port" effect:"later" min:"0" max:"65535" doc:"port of WebSockets as moksha had them; 0 for none"`
+	Websocket  int    `key:"websocket_port" flag:"websocket-server-port" min:"0" max:"65535" doc:"port of WebSockets as moksha had them, beside /api/v1/ws of the HTTP listener; 0 for none"`
 }
 
 // TLS is TLS of a listener.
@@ -170,8 +170,8 @@ type Commands struct {
 type Moksha struct {
 	MonitoringSocket string `key:"moksha.monitoring.socket" doc:"where this bus reports on itself, as fedmsg check reads: ipc://FILE or tcp://HOST:PORT"`
 	MonitoringMode   string `key:"moksha.monitoring.socket.mode" doc:"mode of that socket's file, octal digits"`
-	WebsocketPort    int    `key:"moksha.livesocket.websocket.port" effect:"later" min:"0" max:"65535" doc:"port of WebSockets as moksha had them; web.websocket_port says the same"`
-	WebsocketHost    string `key:"moksha.livesocket.websocket.interface" effect:"later" doc:"address of WebSockets"`
+	WebsocketPort    int    `key:"moksha.livesocket.websocket.port" min:"0" max:"65535" doc:"port of WebSockets as moksha had them; web.websocket_port says the same"`
+	WebsocketHost    string `key:"moksha.livesocket.websocket.interface" default:"127.0.0.1" doc:"address of that port; 0.0.0.0 for all"`
 	WebsocketIn      bool   `key:"moksha.livesocket.websocket.client2server" effect:"none" doc:"what WebSocket clients say is not put on the bus: they did not say who they are"`
 	LivesocketType   string `key:"moksha.livesocket.backend" effect:"none" doc:"there is one kind"`
 }
