@@ -123,6 +123,15 @@ type Cursors interface {
 	Save(ctx context.Context, name string, at Seq) error
 }
 
+// Notes keeps small documents beside cursors: what else there is to know of readers.
+type Notes interface {
+	// Notes returns the documents whose names begin with prefix.
+	Notes(ctx context.Context, prefix string) (map[string][]byte, error)
+	// Note stores documents under their names, durably, all of them or none. One that
+	// is nil is removed.
+	Note(ctx context.Context, documents map[string][]byte) error
+}
+
 // Source is an in-edge.
 type Source interface {
 	// Run publishes what comes from outside until ctx ends, and then returns

@@ -6,11 +6,13 @@
 package mem
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -185,5 +187,49 @@ func (c *Cursors) Save(ctx context.Context, name string, at fedmsg.Seq) error {
 		c.at = make(map[string]fedmsg.Seq)
 	}
 	c.at[name] = at
+	return nil
+}
+
+// Notes are documents in memory. The zero Notes is ready and empty.
+type Notes struct {
+	mu  sync.RWMutex
+	all map[string][]byte
+}
+
+var _ fedmsg.Notes = (*Notes)(nil)
+
+// Notes returns documents by the beginning of their names. See [fedmsg.Notes].
+func (n *Notes) Notes(ctx context.Context, prefix string) (map[string][]byte, error) {
+	if err := context.Cause(ctx); err != nil {
+		return nil, fmt.Errorf("notes %q: %w", prefix, err)
+	}
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	found := make(map[string][]byte)
+	for name, document := range n.all {
+		if strings.HasPrefix(name, prefix) {
+			found[name] = bytes.Clone(document)
+		}
+	}
+	return found, nil
+}
+
+// Note stores documents. See [fedmsg.Notes].
+func (n *Notes) Note(ctx context.Context, documents map[string][]byte) error {
+	if err := context.Cause(ctx); err != nil {
+		return fmt.Errorf("note: %w", err)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.all == nil {
+		n.all = make(map[string][]byte)
+	}
+	for name, document := range documents {
+		if document == nil {
+			delete(n.all, name)
+		} else {
+			n.all[name] = bytes.Clone(document)
+		}
+	}
 	return nil
 }

@@ -48,3 +48,7 @@ func TestLimit(t *testing.T) {
 		t.Errorf("Append of what went = %+v, want the new place 6", r)
 	}
 }
+
+func TestNotes(t *testing.T) {
+	fedmsgtest.TestNotes(t, func(*testing.T) fedmsg.Notes { return new(mem.Notes) })
+}

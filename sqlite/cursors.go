@@ -1,10 +1,13 @@
 package sqlite
 
 import (
+	"bytes"
 	"context"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"math"
+	"unicode"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 )
@@ -39,38 +42,40 @@ func (l *Log) Save(ctx context.Context, name string, at fedmsg.Seq) error {
 	return nil
 }
 
-// Readers returns all cursors by name.
-func (l *Log) Readers(ctx context.Context) (map[string]fedmsg.Seq, error) {
-	all := make(map[string]fedmsg.Seq)
+// notePrefix begins the names of notes in the table meta.
+const notePrefix = "note/"
+
+// Notes returns documents by the beginning of their names. See [fedmsg.Notes].
+func (l *Log) Notes(ctx context.Context, prefix string) (map[string][]byte, error) {
+	all, from := make(map[string][]byte), notePrefix+prefix
 	err := l.read(ctx, func(c *conn) error {
 		return c.query(ctx, func(row []driver.Value) error {
 			name, _ := row[0].(string)
-			at, _ := row[1].(int64)
-			all[name] = fedmsg.Seq(at)
+			document, _ := row[1].([]byte)
+			all[name[len(notePrefix):]] = bytes.Clone(document)
 			return nil
-		}, "SELECT name, seq FROM cursors")
+		}, "SELECT name, value FROM meta WHERE name >= ? AND name < ?", from, from+string(unicode.MaxRune))
 	})
 	if err != nil {
-		return nil, fmt.Errorf("cursors: %w", err)
+		return nil, fmt.Errorf("notes %q: %w", prefix, err)
 	}
 	return all, nil
 }
 
-// Forget removes a cursor, so that Load returns 0. The error is ErrNotFound if
-// there is none.
-func (l *Log) Forget(ctx context.Context, name string) error {
-	err := l.do(ctx, nil, func(c *conn) error {
-		_, found, err := c.ints("SELECT seq FROM cursors WHERE name = ?", name)
-		if err != nil {
-			return err
+// Note stores documents. See [fedmsg.Notes].
+func (l *Log) Note(ctx context.Context, documents map[string][]byte) error {
+	err := l.do(ctx, nil, func(c *conn) (err error) {
+		for name, document := range documents {
+			if document == nil {
+				err = errors.Join(err, c.exec("DELETE FROM meta WHERE name = ?", notePrefix+name))
+			} else {
+				err = errors.Join(err, c.exec("INSERT OR REPLACE INTO meta VALUES (?, ?)", notePrefix+name, document))
+			}
 		}
-		if !found {
-			return fedmsg.ErrNotFound
-		}
-		return c.exec("DELETE FROM cursors WHERE name = ?", name)
+		return err
 	})
 	if err != nil {
-		return fmt.Errorf("cursor %q: forget: %w", name, err)
+		return fmt.Errorf("note: %w", err)
 	}
 	return nil
 }

@@ -149,21 +149,20 @@ func TestReopen(t *testing.T) {
 	}
 }
 
-func TestReadersAndForget(t *testing.T) {
-	log := open(t, sqlite.Config{})
-	for name, at := range map[string]fedmsg.Seq{"irc": 1, "zmq": 2} {
-		if err := log.Save(t.Context(), name, at); err != nil {
-			t.Fatal(err)
-		}
+func TestNotes(t *testing.T) {
+	fedmsgtest.TestNotes(t, func(t *testing.T) fedmsg.Notes { return open(t, sqlite.Config{}) })
+}
+
+// A note that was answered is there when the log is opened again.
+func TestNotesAreKept(t *testing.T) {
+	dir := t.TempDir()
+	log := open(t, sqlite.Config{Dir: dir})
+	if err := log.Note(t.Context(), map[string][]byte{"reader/a": []byte("1"), "reader/b": []byte("2")}); err != nil {
+		t.Fatal(err)
 	}
-	if err := log.Forget(t.Context(), "irc"); err != nil {
-		t.Errorf("Forget: %v", err)
-	}
-	if err := log.Forget(t.Context(), "irc"); !errors.Is(err, fedmsg.ErrNotFound) {
-		t.Errorf("Forget again: %v, want ErrNotFound", err)
-	}
-	if all, err := log.Readers(t.Context()); len(all) != 1 || all["zmq"] != 2 || err != nil {
-		t.Errorf("Readers = %v, %v, want zmq at 2", all, err)
+	shut(t, log)
+	if got, err := open(t, sqlite.Config{Dir: dir}).Notes(t.Context(), "reader/"); len(got) != 2 || string(got["reader/b"]) != "2" || err != nil {
+		t.Errorf("Notes = %q, %v, want both", got, err)
 	}
 }
 
