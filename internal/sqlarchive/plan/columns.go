@@ -101,17 +101,34 @@ type counting struct {
 	kind    int64 // 0 counts messages
 	at      int64 // the step that is being counted
 	n       []int64
-	touched []uint32
+	touched []uint32 // of n
+	some    []uint32
 }
 
-func (c *counting) add(id uint32) {
-	if int(id) >= len(c.n) {
-		c.n = append(c.n, make([]int64, int(id)+1)...)
+// add counts terms; those of a step by themselves, and all others at once.
+func (c *counting) add(ids []uint32) {
+	if !c.into.stepped {
+		totals := c.into.totals
+		for _, id := range ids {
+			if int(id) >= len(totals) {
+				totals = append(totals, make([]int64, int(id)+1)...)
+			}
+			totals[id]++
+		}
+		c.into.totals = totals
+		return
 	}
-	if c.n[id] == 0 {
-		c.touched = append(c.touched, id)
+	n := c.n
+	for _, id := range ids {
+		if int(id) >= len(n) {
+			n = append(n, make([]int64, int(id)+1)...)
+		}
+		if n[id] == 0 {
+			c.touched = append(c.touched, id)
+		}
+		n[id]++
 	}
-	c.n[id]++
+	c.n = n
 }
 
 // turn ends a step and begins another.
@@ -144,26 +161,31 @@ func (c *counting) run(chunk *segment.Columns, pass []bool, from, to int) {
 		return
 	}
 	ids, ends := chunk.Of(c.kind)
-	if ends == nil {
-		for i, id := range ids[from:to] {
-			if pass == nil || pass[from+i] {
-				c.add(id)
-			}
-		}
-		return
-	}
-	begin := uint32(0)
-	if from > 0 {
+	begin := uint32(from) // of the terms
+	if ends != nil && from > 0 {
 		begin = ends[from-1]
 	}
-	for i := from; i < to; i++ {
-		if pass == nil || pass[i] {
-			for _, id := range ids[begin:ends[i]] {
-				c.add(id)
-			}
+	if pass == nil {
+		end := uint32(to)
+		if ends != nil {
+			end = ends[to-1]
 		}
-		begin = ends[i]
+		c.add(ids[begin:end])
+		return
 	}
+	some := c.some[:0]
+	for i, is := range pass[from:to] {
+		end := begin + 1
+		if ends != nil {
+			end = ends[from+i]
+		}
+		if is {
+			some = append(some, ids[begin:end]...)
+		}
+		begin = end
+	}
+	c.some = some
+	c.add(some)
 }
 
 // chunkLooks is for how many messages of a chunk one is counted as looked at: they

@@ -11,105 +11,136 @@ import (
 )
 
 // Rows puts the groups of one of the kinds in order, with those of rarer values
-// together. Which of equally frequent values are told apart is not defined.
+// together. Which of equally frequent values are told apart is not defined. It may be
+// called once for each kind.
 func (t *Tallying) Rows(i, limit int) ([]fedmsg.Count, error) {
-	names, err := t.leading(i, limit)
+	names, known, err := t.leading(i, limit)
 	if err != nil {
 		return nil, err
 	}
-	rank := make(map[string]int) // of the others it is 0
-	for place, name := range names {
-		rank[name] = place - len(names)
+	// From here on a term is the place of its name; all others are the last.
+	others := int64(len(names))
+	place := make(map[string]int64, len(names))
+	for at, name := range names {
+		place[name] = int64(at)
 	}
-	merged := make(map[[2]int64]int64) // by step and rank
-	for _, part := range t.parts {
+	var cells []cell
+	for n, part := range t.parts {
 		of := &part.of[i]
-		ranks := make([]int64, len(of.totals))
-		ids, err := part.TermIDs(t.Kinds[i], names)
-		if err != nil {
-			return nil, err
-		}
-		for name, id := range ids {
-			if id < int64(len(ranks)) {
-				ranks[id] = int64(rank[name])
+		places := slices.Repeat([]int64{others}, len(of.totals))
+		for name, id := range known[n] {
+			if at, leads := place[name]; leads && id < int64(len(places)) {
+				places[id] = at
 			}
 		}
-		at, others := int64(0), int64(0) // of a step, which mostly follow one another
-		add := func(c cell) {
-			if rank := ranks[c.term]; rank != 0 {
-				merged[[2]int64{c.at, rank}] += c.n
-				return
+		if t.Step == 0 {
+			for id, n := range of.totals {
+				if n != 0 {
+					cells = append(cells, cell{term: places[id], n: n})
+				}
 			}
-			if c.at != at {
-				merged[[2]int64{at, 0}] += others
-				at, others = c.at, 0
-			}
-			others += c.n
-		}
-		for id, n := range of.totals {
-			if t.Step == 0 && n != 0 {
-				add(cell{term: int64(id), n: n})
-			}
-		}
-		for _, c := range of.cells {
-			add(c)
-		}
-		merged[[2]int64{at, 0}] += others
-	}
-	var rows []fedmsg.Count
-	for _, key := range slices.SortedFunc(maps.Keys(merged), func(x, y [2]int64) int { return slices.Compare(x[:], y[:]) }) {
-		row := fedmsg.Count{N: merged[key]}
-		if row.N == 0 {
 			continue
 		}
-		if key[1] != 0 {
-			row.Value = names[int(key[1])+len(names)]
+		for _, piece := range of.cells {
+			for k := range piece {
+				piece[k].term = places[piece[k].term]
+			}
 		}
-		if t.Step > 0 {
-			row.At = time.UnixMilli(key[0]).UTC()
-		}
-		rows = append(rows, row)
+		cells = append(cells, slices.Concat(of.cells...)...)
 	}
-	return rows, nil
+	if byTime := func(a, b cell) int { return cmp.Compare(a.at, b.at) }; !slices.IsSortedFunc(cells, byTime) {
+		slices.SortFunc(cells, byTime)
+	}
+	return rowsOf(cells, names, t.Step > 0), nil
 }
 
-// leading returns the most frequent values. Most terms are rare, and to read their
-// names takes longer than to count them: so it looks at the leaders of each segment
-// only, and at more of them until none that was left out can be among the most
-// frequent ones.
-func (t *Tallying) leading(i, limit int) (names []string, err error) {
+// rowsOf adds up cells, which are in the order of time.
+func rowsOf(cells []cell, names []string, stepped bool) (rows []fedmsg.Count) {
+	steps := 1
+	for k := range cells[:max(len(cells)-1, 0)] {
+		if cells[k].at != cells[k+1].at {
+			steps++
+		}
+	}
+	rows = make([]fedmsg.Count, 0, min(len(cells), steps*(len(names)+1)))
+	sums := make([]int64, len(names)+1)
+	var there []int64 // whose sums are not 0
+	for k, c := range cells {
+		if sums[c.term] == 0 && c.n != 0 {
+			there = append(there, c.term)
+		}
+		sums[c.term] += c.n
+		if k+1 < len(cells) && cells[k+1].at == c.at {
+			continue
+		}
+		slices.Sort(there)
+		for _, place := range there {
+			row := fedmsg.Count{N: sums[place]}
+			if place < int64(len(names)) {
+				row.Value = names[place]
+			}
+			if stepped {
+				row.At = time.UnixMilli(c.at).UTC()
+			}
+			rows = append(rows, row)
+			sums[place] = 0
+		}
+		there = there[:0]
+	}
+	return rows
+}
+
+// leading returns the most frequent values, and for each segment the numbers of these
+// and of others. Most terms are rare, and to read their names takes longer than to
+// count them: so it looks at the leaders of each segment only, and at more of them
+// until none that was left out can be among the most frequent ones.
+func (t *Tallying) leading(i, limit int) (names []string, known []map[string]int64, err error) {
 	kind := t.Kinds[i]
+	known = make([]map[string]int64, len(t.parts))
 	if kind == 0 {
-		return nil, nil
+		return nil, known, nil
 	}
 	for look := 2*min(limit, 1<<20) + 16; ; look *= 8 {
 		totals, missed := make(map[string]int64), int64(0) // what a value may have that was left out
-		for _, part := range t.parts {
-			ids, next := largest(part.of[i].totals, look)
-			missed += next
+		left := make([]int64, len(t.parts))                // the same, in each segment
+		for n, part := range t.parts {
+			var ids []int64
+			ids, left[n] = largest(part.of[i].totals, look)
+			missed += left[n]
 			texts, err := part.TermNames(kind, ids)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
-			for _, text := range texts {
-				totals[text] = 0
+			known[n] = make(map[string]int64, len(texts))
+			for id, text := range texts {
+				known[n][text] = id
+				totals[text] += part.of[i].totals[id]
 			}
 		}
-		candidates := slices.Sorted(maps.Keys(totals))
-		for _, part := range t.parts {
-			ids, err := part.TermIDs(kind, candidates)
+		for n, part := range t.parts {
+			if left[n] == 0 {
+				continue // it has no others
+			}
+			var others []string
+			for name := range totals {
+				if _, is := known[n][name]; !is {
+					others = append(others, name)
+				}
+			}
+			slices.Sort(others)
+			ids, err := part.TermIDs(kind, others)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			for name, id := range ids {
-				if id < int64(len(part.of[i].totals)) {
+				if known[n][name] = id; id < int64(len(part.of[i].totals)) {
 					totals[name] += part.of[i].totals[id]
 				}
 			}
 		}
 		names = Ranked(totals, limit)
 		if missed == 0 || len(names) == limit && totals[names[limit-1]] >= missed {
-			return names, nil
+			return names, known, nil
 		}
 	}
 }

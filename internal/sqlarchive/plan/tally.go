@@ -28,19 +28,27 @@ type tallied struct {
 type counted struct {
 	totals  []int64
 	stepped bool
-	cells   []cell // of one step and term there may be several
+	cells   [][]cell // in pieces; of one step and term there may be several
 }
 
 type cell struct{ at, term, n int64 }
+
+// pieceOf is how many cells there are in a piece.
+const pieceOf = 2048
 
 func (c *counted) add(term, at, n int64) {
 	if int(term) >= len(c.totals) {
 		c.totals = append(c.totals, make([]int64, int(term)+1)...)
 	}
 	c.totals[term] += n
-	if c.stepped {
-		c.cells = append(c.cells, cell{at, term, n})
+	if !c.stepped {
+		return
 	}
+	last := len(c.cells) - 1
+	if last < 0 || len(c.cells[last]) == pieceOf {
+		c.cells, last = append(c.cells, make([]cell, 0, pieceOf)), last+1
+	}
+	c.cells[last] = append(c.cells[last], cell{at, term, n})
 }
 
 // Segment counts in one segment: what it can by rollups, if these are the shorter way,
