@@ -3,6 +3,8 @@ package websocket
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -40,7 +42,10 @@ type client struct {
 func (c *client) run(ctx context.Context) {
 	var wg sync.WaitGroup
 	for _, part := range []func(context.Context) error{c.listen, c.tell, c.beat} {
-		wg.Go(func() { c.cancel(part(ctx)) })
+		wg.Go(func() {
+			defer c.recovered(ctx)
+			c.cancel(part(ctx))
+		})
 	}
 	<-ctx.Done()
 	code, reason := closing(context.Cause(ctx))
@@ -51,8 +56,21 @@ func (c *client) run(ctx context.Context) {
 	case fedmsg.TooLarge, fedmsg.RateLimited, fedmsg.BadUTF8:
 		c.feed.rejected.Add(1, edge, string(reason))
 	}
-	_ = c.conn.Close(code, string(reason)) // whoever is gone is not told
+	if errors.Is(context.Cause(ctx), errGone) {
+		_ = c.conn.CloseNow() // there is nobody to say it to
+	}
+	_ = c.conn.Close(code, string(reason)) // if there is somebody
 	wg.Wait()
+}
+
+// recovered ends the panic of a client's goroutine; to be deferred. A defect that one
+// client's bytes can reach must not cost the others.
+func (c *client) recovered(ctx context.Context) {
+	if what := recover(); what != nil {
+		c.feed.panics.Add(1, edge)
+		c.feed.logger.ErrorContext(ctx, "a defect: a socket's goroutine panicked", "err", fmt.Sprint(what), "stack", string(debug.Stack()))
+		c.cancel(errDefect)
+	}
 }
 
 // listen does what the client says. It ends with an error.

@@ -72,7 +72,7 @@ type Feed struct {
 	texts  [keptTexts]atomic.Pointer[text]
 	open   sync.WaitGroup // sockets
 
-	delivered, slow, rejected *fedmsg.Counters
+	delivered, slow, rejected, panics *fedmsg.Counters
 }
 
 // keptTexts is how many texts are kept for readers that are near the end of the log, and
@@ -100,15 +100,16 @@ func New(cfg Config, from log, logger *slog.Logger) *Feed {
 		delivered: fedmsg.NewCounters("messages_delivered_total", "edge"),
 		slow:      fedmsg.NewCounters("slow_consumers_total", "edge"),
 		rejected:  fedmsg.NewCounters("messages_rejected_total", "edge", "reason"),
+		panics:    fedmsg.NewCounters("panics_recovered_total", "edge"),
 	}
 }
 
 // Routes adds the feed to what a server serves.
 func (f *Feed) Routes(mux *nethttp.ServeMux) { mux.Handle("GET /api/v1/ws", f) }
 
-// Samples yields sockets, deliveries, cuts and refusals.
+// Samples yields sockets, deliveries, cuts, refusals and defects.
 func (f *Feed) Samples() iter.Seq[fedmsg.Sample] {
-	return fedmsg.Meters{f.delivered, f.slow, f.rejected, fedmsg.MeterFunc(func(yield func(fedmsg.Sample) bool) {
+	return fedmsg.Meters{f.delivered, f.slow, f.rejected, f.panics, fedmsg.MeterFunc(func(yield func(fedmsg.Sample) bool) {
 		yield(fedmsg.Sample{Name: "clients", Labels: []string{"edge", edge}, Value: float64(f.places.Taken())})
 	})}.Samples()
 }
@@ -194,6 +195,7 @@ var (
 	errSlow     = errors.New("it does not read")
 	errStopping = errors.New("the server is stopping")
 	errGone     = errors.New("it does not answer")
+	errDefect   = errors.New("a defect")
 )
 
 // closing says how to close a socket that ended so.
@@ -211,6 +213,8 @@ func closing(err error) (code ws.StatusCode, reason fedmsg.Reason) {
 		return ws.StatusInvalidFramePayloadData, fedmsg.BadUTF8
 	case errors.Is(err, errBinary):
 		return ws.StatusUnsupportedData, ""
+	case errors.Is(err, errDefect):
+		return ws.StatusInternalError, ""
 	case errors.Is(err, fedmsg.ErrUnavailable):
 		return ws.StatusTryAgainLater, fedmsg.LogUnavailable
 	}

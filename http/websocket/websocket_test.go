@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"log/slog"
 	nethttp "net/http"
 	"slices"
@@ -282,6 +283,35 @@ func TestStop(t *testing.T) {
 		}
 	}
 	fedmsgtest.Returns(t, 10*time.Second, base)
+}
+
+// A brokenLog is a defect of ours.
+type brokenLog struct{ *bus.Window }
+
+func (brokenLog) Read(context.Context, fedmsg.Seq, ...fedmsg.Pattern) iter.Seq2[[]fedmsg.Entry, error] {
+	panic("broken")
+}
+
+// A defect ends one socket, and nothing else.
+func TestDefect(t *testing.T) {
+	r := start(t, websocket.Config{})
+	feed := websocket.New(websocket.Config{}, brokenLog{r.Window}, r.logged.Logger(slog.LevelDebug))
+	own, err := websocket.Listen("127.0.0.1:0", feed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fedmsgtest.Start(t, "listener", own.Run)
+	conn := dial(t, own.Addr())
+	send(t, conn, `{"topic": "__topic_subscribe__", "body": "*"}`)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if _, _, err := conn.Read(ctx); ws.CloseStatus(err) != ws.StatusInternalError {
+		t.Errorf("the reader ends with %v, want 1011", err)
+	}
+	if n := fedmsgtest.Value(feed, "panics_recovered_total", "edge", "ws"); n != 1 || !strings.Contains(r.logged.String(), "broken") {
+		t.Errorf("%g panics are counted, and the log says %s", n, r.logged.String())
+	}
+	dial(t, own.Addr())
 }
 
 // Who does not answer is taken for gone.

@@ -168,7 +168,7 @@ type Commands struct {
 
 // Moksha are keys of the framework under fedmsg 1.x.
 type Moksha struct {
-	MonitoringSocket string `key:"moksha.monitoring.socket" doc:"where this bus reports on itself, as fedmsg check reads: ipc://FILE or tcp://HOST:PORT"`
+	MonitoringSocket string `key:"moksha.monitoring.socket" check:"address" doc:"where this bus reports on itself, as fedmsg check reads: ipc://FILE or tcp://HOST:PORT"`
 	MonitoringMode   string `key:"moksha.monitoring.socket.mode" doc:"mode of that socket's file, octal digits"`
 	WebsocketPort    int    `key:"moksha.livesocket.websocket.port" min:"0" max:"65535" doc:"port of WebSockets as moksha had them; web.websocket_port says the same"`
 	WebsocketHost    string `key:"moksha.livesocket.websocket.interface" default:"127.0.0.1" doc:"address of that port; 0.0.0.0 for all"`
