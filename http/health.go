@@ -44,3 +44,13 @@ func (s *Server) notReady(w nethttp.ResponseWriter, code fedmsg.Reason, detail s
 	status := nethttp.StatusServiceUnavailable
 	writeJSON(w, status, problem{Type: "about:blank", Title: nethttp.StatusText(status), Status: status, Code: code, Detail: detail})
 }
+
+// monitoring tells what the bus reports on itself.
+func (s *Server) monitoring(w nethttp.ResponseWriter, r *nethttp.Request) {
+	public(w)
+	if _, err := readQuery(r); err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	writeJSON(w, nethttp.StatusOK, s.cfg.Report())
+}

@@ -169,9 +169,7 @@ func (s *Server) routes(loopback bool) *nethttp.ServeMux {
 		mux.Handle("GET /metrics", s.metrics)
 	}
 	if s.cfg.Report != nil {
-		mux.HandleFunc("GET /api/v1/monitoring", func(w nethttp.ResponseWriter, _ *nethttp.Request) {
-			writeJSON(w, nethttp.StatusOK, s.cfg.Report())
-		})
+		mux.HandleFunc("GET /api/v1/monitoring", s.monitoring)
 	}
 	for _, add := range s.cfg.Routes {
 		add(mux)

@@ -57,6 +57,7 @@ func (a *API) routes() []route.Route {
 			Asks: true, Params: []route.Param{fieldsParam, metaParam}, Answer: a.search, Mounted: true},
 		{Path: "/api/v1/publish", Method: "POST", Status: "201", Tells: "id seq topic", About: "Publish a message"},
 		{Path: "/api/v1/verify", Method: "POST", Tells: "id verified", About: "Judge the signature of a whole message, without publishing it; 403 with the reason if it is not good"},
+		{Path: "/api/v1/monitoring", Tells: "consumers producers", About: "Readers and ways in, with what they counted since the bus started, as the monitoring socket of fedmsg 1.x had them"},
 		{Path: "/api/v1/events", About: "Server-sent events: what the log has after a place, and then what comes", Gives: []string{"text/event-stream"},
 			Params: []route.Param{{Name: "after", About: "the place after which to begin, or the ID of an event. Default: with what comes"},
 				{Name: "topic", About: "a pattern; may be given several times"}, metaParam}},

@@ -108,7 +108,7 @@ func start(t testing.TB, change func(*setup)) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := http.Listen(http.Config{Addr: "127.0.0.1:0", Routes: []func(*nethttp.ServeMux){r.api.Routes}, Search: nethttp.HandlerFunc(r.api.Search),
+	server, err := http.Listen(http.Config{Addr: "127.0.0.1:0", Report: func() any { return map[string]any{"consumers": []any{}, "producers": []any{}} }, Routes: []func(*nethttp.ServeMux){r.api.Routes}, Search: nethttp.HandlerFunc(r.api.Search),
 		Older: r.archive, Describer: naive.Describer{}}, struct {
 		*bus.Window
 		fedmsg.Publisher
