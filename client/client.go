@@ -22,8 +22,9 @@ const DefaultURL = "http://127.0.0.1:8330"
 // Config says how to reach a bus and who speaks. The zero value is fine for a
 // bus on this machine.
 type Config struct {
-	// URL is http://HOST:PORT or https://HOST:PORT of a bus; or tcp://HOST:PORT
-	// of a ZeroMQ relay (to publish) or publisher (to tail). Default: DefaultURL.
+	// URL is http://HOST:PORT or https://HOST:PORT of a bus; or tcp://HOST:PORT or
+	// ipc://FILE of a ZeroMQ relay (to publish) or publisher (to tail). Default:
+	// DefaultURL.
 	URL string
 	// Token is the secret of a bearer token, for HTTP.
 	Token string
@@ -96,7 +97,7 @@ func New(ctx context.Context, cfg Config) (*Bus, error) {
 			return nil, fmt.Errorf("open bus: %w", err)
 		}
 		b.edge = overHTTP{c}
-	case "tcp":
+	case "tcp", "ipc":
 		e, err := newOverZMQ(ctx, cfg.URL)
 		if err != nil {
 			return nil, fmt.Errorf("open bus: %w", err)
@@ -105,7 +106,7 @@ func New(ctx context.Context, cfg Config) (*Bus, error) {
 	default:
 		return nil, &fedmsg.HintError{
 			Err:  fmt.Errorf("open bus: %q: no way to talk to this kind of address: %w", cfg.URL, fedmsg.ErrInvalid),
-			Hint: "write http://HOST:PORT for a bus, or tcp://HOST:PORT for a ZeroMQ socket",
+			Hint: "write http://HOST:PORT for a bus, or tcp://HOST:PORT or ipc://FILE for a ZeroMQ socket",
 		}
 	}
 	return b, nil

@@ -72,7 +72,7 @@ func (*seconds) Type() string     { return "seconds" }
 // add defines the flags. Those that fedmsg had and that mean nothing here are
 // taken and not shown.
 func (b *busFlags) add(f *pflag.FlagSet) {
-	f.StringVar(&b.URL, "bus", "", "talk to the bus at URL: http://HOST:PORT, or tcp://HOST:PORT of a ZeroMQ socket (default $FEDMSG_BUS, else "+client.DefaultURL+")")
+	f.StringVar(&b.URL, "bus", "", "talk to the bus at URL: http://HOST:PORT, or tcp://HOST:PORT or ipc://FILE of a ZeroMQ socket (default $FEDMSG_BUS, else "+client.DefaultURL+")")
 	f.StringVar(&b.TokenFile, "token-file", "", "read from FILE the token to show to the bus (default $FEDMSG_TOKEN_FILE; $FEDMSG_TOKEN is a token itself)")
 	f.BoolVarP(&b.Verbose, "verbose", "v", false, "tell on standard error what is going on")
 	f.Var(&b.Timeout, "timeout", "give up on a message after so many SECONDS (default: when the bus cannot be reached)")

@@ -7,22 +7,53 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
+// programs are the names that scripts call the program by.
+var programs = strings.Fields("fedmsg fedmsg-logger fedmsg-tail fedmsg-publish fedmsg-announce fedmsg-check fedmsg-collectd fedmsg-dg-replay" +
+	" fedmsg-map fedmsg-status fedmsg-hub fedmsg-irc fedmsg-frobnicate datanommer-stats")
+
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
-		"fedmsg": main, "fedmsg-logger": main, "fedmsg-tail": main, "fedmsg-publish": main, "fedmsg-announce": main, "fedmsg-check": main, "fedmsg-collectd": main, "fedmsg-dg-replay": main, "fedmsg-map": main, "fedmsg-status": main,
-		"fedmsg-frobnicate": main, "datanommer-stats": main,
-	})
+	all := make(map[string]func())
+	for _, name := range programs {
+		all[name] = main
+	}
+	testscript.Main(m, all)
+}
+
+// released returns a directory with the program as it is released. Built with the race
+// detector each call of it takes ten times as long, and scripts call it hundreds of times;
+// what they call runs with the detector in other tests.
+func released(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", filepath.Join(dir, programs[0]), ".")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	for _, name := range programs[1:] {
+		if err := os.Symlink(programs[0], filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
 }
 
 // TestScript runs testdata/script/*.txtar. To run one: go test -run Script/tail.
 func TestScript(t *testing.T) {
+	path := os.Getenv("PATH")
+	if slowdown > 1 {
+		path = released(t) + string(filepath.ListSeparator) + path
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		UpdateScripts:       os.Getenv("UPDATE") != "",
@@ -33,7 +64,7 @@ func TestScript(t *testing.T) {
 			if err := os.Mkdir(e.WorkDir+"/fedmsg.d", 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 				return err
 			}
-			e.Setenv("GORACE", "atexit_sleep_ms=10") // under -race each process else lingers 1s
+			e.Setenv("PATH", path)
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

@@ -26,6 +26,7 @@ import (
 	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/live"
 	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/madeup"
 	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/past"
+	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/roles"
 	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/watch"
 	"github.com/fedora-infra/fedmsg-go/http"
 	"github.com/fedora-infra/fedmsg-go/http/websocket"
@@ -35,36 +36,22 @@ import (
 	"github.com/fedora-infra/fedmsg-go/zmq"
 )
 
-func newServe(env environ) *cobra.Command {
-	var cfg serveConfig
-	cmd := &cobra.Command{
-		Use:   "serve",
-		Short: "Run a bus",
-		Long: `Run a bus: take messages over ZeroMQ and HTTP, verify them, keep them on disk,
-and hand them on.
-
-Without flags every listener is on this machine alone, and unsigned messages from
-this machine are taken and stamped "verified: none". To open a listener to others,
-give a CA to check signatures with, or name the networks that may speak unsigned.`,
-		Example: `  # a bus for this machine
-  fedmsg serve
-
-  # something to look at
-  fedmsg serve --demo
-
-  # on free ports; the file tells which
-  fedmsg serve --dir /tmp/bus --http 127.0.0.1:0 --relay-inbound tcp://127.0.0.1:0 \
-      --relay-outbound tcp://127.0.0.1:0 --gateway tcp://127.0.0.1:0 --addr-file addr.json
-
-  # open to a network, signatures checked
-  fedmsg serve --relay-inbound tcp://0.0.0.0:2003 --ca ca.crt --crl crl.pem --policy policy.json`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+// newDaemons makes the commands that are a bus, or a part of one.
+func newDaemons(env environ) (all []*cobra.Command) {
+	for _, role := range roles.All {
+		cfg := serveConfig{role: role}
+		cmd := &cobra.Command{Use: role.Name, Short: role.Short, Long: role.Long, Example: role.Example, Args: cobra.NoArgs}
+		cfg.flags(cmd.Flags())
+		adopt := cfg.role.Flags(cmd.Flags())
+		cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+			if err := adopt(); err != nil {
+				return usageError{err}
+			}
 			return serve(cmd.Context(), env, cfg)
-		},
+		}
+		all = append(all, cmd)
 	}
-	cfg.flags(cmd.Flags())
-	return cmd
+	return all
 }
 
 // serve wires the house together and runs it until ctx ends.
@@ -194,9 +181,15 @@ func (p *parts) buildZMQ(context.Context) error {
 		if err != nil {
 			return err
 		}
-		p.bound["relay_inbound"] = one(source.Addrs())
+		if len(from.Bind) > 0 {
+			p.bound["relay_inbound"] = one(source.Addrs())
+		}
 		p.meters = append(p.meters, source)
-		p.sources = append(p.sources, bus.RunnerFunc(func(ctx context.Context) error { return source.Run(ctx, p.gate) }))
+		var into fedmsg.Publisher = p.gate
+		if p.cfg.role.Signs {
+			into = &roles.Signing{Next: p.gate, Signer: p.signer, Networks: p.cfg.allowUnsigned()}
+		}
+		p.sources = append(p.sources, bus.RunnerFunc(func(ctx context.Context) error { return source.Run(ctx, into) }))
 	}
 	for _, out := range []struct {
 		name string
@@ -222,7 +215,7 @@ func (p *parts) buildZMQ(context.Context) error {
 
 // buildIRC makes the firehose on IRC.
 func (p *parts) buildIRC(context.Context) error {
-	if len(p.cfg.IRC) == 0 {
+	if len(p.cfg.IRC) == 0 || !p.cfg.role.IRC {
 		return nil
 	}
 	bot, err := irc.New(live.IRC(&p.cfg.Config), p.words, p.logger)

@@ -17,6 +17,7 @@ import (
 	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/config"
 	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/live"
 	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/madeup"
+	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/roles"
 	"github.com/fedora-infra/fedmsg-go/http"
 	"github.com/fedora-infra/fedmsg-go/sqlite"
 	"github.com/fedora-infra/fedmsg-go/zmq"
@@ -29,10 +30,10 @@ type serveConfig struct {
 	AddrFile string // gets one JSON object of what was bound
 	Demo     bool
 
-	from   *config.Flags
-	paths  []string // of configuration, beside the usual
-	alone  string   // the only one, if there is one
-	preset config.Preset
+	from  *config.Flags
+	paths []string // of configuration, beside the usual
+	alone string   // the only one, if there is one
+	role  roles.Role
 
 	ca, cert, key string // what signatures are checked, and made with
 	temporary     string // a directory to remove in the end
@@ -52,10 +53,13 @@ func (c *serveConfig) load(env environ) (*config.Loaded, error) {
 	if c.alone != "" {
 		from.Paths, from.Lenient = []string{c.alone}, false
 	}
-	from.Flags, from.Preset = c.from, c.preset
+	from.Flags, from.Preset = c.from, c.role.Preset
 	l, err := config.Load(from)
 	if err == nil {
 		err = l.CheckBus()
+	}
+	if err == nil {
+		err = c.role.Check(l)
 	}
 	if err != nil {
 		return nil, configError{err}
@@ -86,7 +90,7 @@ func (c *serveConfig) makeDir(env environ) error {
 	if err != nil {
 		return err
 	}
-	if c.Log.Dir, err = filepath.Abs(dir); err != nil {
+	if c.Log.Dir, err = filepath.Abs(filepath.Join(dir, c.role.Dir)); err != nil {
 		return fmt.Errorf("dir: %w", err)
 	}
 	if err := os.MkdirAll(c.Log.Dir, 0o700); err != nil {
@@ -165,7 +169,11 @@ func asPolicy(routing map[string][]string, nitpicky bool) fedmsg.Policy {
 
 // source says where messages come in over ZeroMQ.
 func (c *serveConfig) source() zmq.SourceConfig {
-	return zmq.SourceConfig{Bind: c.RelayInbound, Connect: c.Subscribed(), SignedOnly: c.ca != "" && len(c.Unauthenticated) == 0}
+	cfg := zmq.SourceConfig{Bind: c.RelayInbound, SignedOnly: c.ca != "" && len(c.Unauthenticated) == 0 && !c.role.Signs}
+	if c.role.Subscribes {
+		cfg.Connect = c.Subscribed()
+	}
+	return cfg
 }
 
 // pub says how messages go out over ZeroMQ.

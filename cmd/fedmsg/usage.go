@@ -80,6 +80,7 @@ func newRoot(env environ, args []string) *cobra.Command {
 		_ = cmd.Help()
 		return usageError{&fedmsg.HintError{Err: errors.New("no command is given"), Hint: "Usage: fedmsg COMMAND [FLAGS]"}}
 	}
+	root.AddCommand(newDaemons(env)...)
 	for _, construct := range commands {
 		root.AddCommand(construct(env))
 	}
