@@ -53,13 +53,17 @@ func ready(kind string) []byte {
 type conn struct {
 	net.Conn
 	in   *reader
-	peer netip.AddrPort
+	peer netip.AddrPort // 127.0.0.1:0 for who comes through a file
 	// minor is the peer's minor version: 0 for ZMTP 3.0.
 	minor byte
 }
 
 func newConn(nc net.Conn) *conn {
-	return &conn{Conn: nc, in: newReader(nc, maxCommand), peer: addrPort(nc.RemoteAddr())}
+	c := &conn{Conn: nc, in: newReader(nc, maxCommand), peer: addrPort(nc.RemoteAddr())}
+	if _, isFile := nc.RemoteAddr().(*net.UnixAddr); isFile {
+		c.peer = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 0) // it is on this machine
+	}
+	return c
 }
 
 // handshake greets as a socket of this kind. Ten bytes go out before anything

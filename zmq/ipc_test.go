@@ -82,6 +82,23 @@ func TestIPC(t *testing.T) {
 	}
 }
 
+// Who publishes through a file is on this machine, for whoever judges that.
+func TestSourceIPC(t *testing.T) {
+	b := new(bus)
+	cfg := zmq.SourceConfig{Bind: []string{"ipc://" + filepath.Join(t.TempDir(), "in.sock")}}
+	s, err := zmq.NewSource(cfg, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	running(t, func(ctx context.Context) error { return s.Run(ctx, b) })
+	m := fedmsgtest.Message(1)
+	connected(t, s.Addrs()[0]).Send(string(m.Topic), m.Bytes())
+	fedmsgtest.Eventually(t, 10*time.Second, "the message comes", func() bool { return b.has(m.ID) })
+	if from := b.origins[0].Addr; !from.IsLoopback() {
+		t.Errorf("it comes from %s, want this machine", from)
+	}
+}
+
 // What is no socket is left alone.
 func TestIPCKeepsFiles(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "notes")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -126,6 +127,37 @@ func TestCheckWithoutAddress(t *testing.T) {
 	cmd.SetArgs(nil)
 	if err := cmd.ExecuteContext(t.Context()); exit(err) != 1 || !strings.Contains(err.Error(), `please set "moksha.monitoring.socket"`) {
 		t.Errorf("check = %v, want to be told what to set, exit 1", err)
+	}
+}
+
+// A hub of old, with libzmq, is asked at its socket.
+func TestPeerHub(t *testing.T) {
+	python := fedmsgtest.PythonWithZMQ(t)
+	report, want := capture(t, "check_ok.txt")
+	addr := "ipc://" + filepath.Join(t.TempDir(), "s")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	cmd := exec.CommandContext(ctx, python, "-c", `
+import sys, time, zmq
+s = zmq.Context().socket(zmq.PUB)
+s.bind(sys.argv[1])
+while True:
+    s.send(sys.argv[2].encode())
+    time.sleep(0.05)
+`, addr, report)
+	cmd.Stderr = t.Output()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		cancel()
+		_ = cmd.Wait() // it was killed
+	}()
+	var out, complaints paper
+	check := newCheck(env(t, &out, &complaints))
+	check.SetArgs([]string{"--socket", addr, "--timeout", "30"})
+	if err := check.ExecuteContext(t.Context()); err != nil || out.String() != want {
+		t.Errorf("check = %v, and printed\n%s, want\n%s", err, out.String(), want)
 	}
 }
 
