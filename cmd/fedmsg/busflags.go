@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"net"
 	"strconv"
@@ -157,16 +156,4 @@ func (b *busFlags) limit(ctx context.Context) (context.Context, context.CancelFu
 		Err:  fmt.Errorf("no answer from %s within %s: %w", b.URL, b.Timeout.String(), fedmsg.ErrUnavailable),
 		Hint: "is the bus running? start one with: fedmsg serve",
 	})
-}
-
-// interruptible returns a reader of r that ends with the cause of ctx, even while
-// r waits for somebody to type.
-func interruptible(ctx context.Context, r io.Reader) io.Reader {
-	out, in := io.Pipe()
-	go func() {
-		_, err := io.Copy(in, r)
-		in.CloseWithError(err)
-	}()
-	context.AfterFunc(ctx, func() { in.CloseWithError(context.Cause(ctx)) })
-	return out
 }

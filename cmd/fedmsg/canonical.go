@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/documents"
 )
 
 func newCanonical(env environ) *cobra.Command {
@@ -24,12 +25,12 @@ line or laid out over several.`,
 			out := bufio.NewWriterSize(output{env.stdout}, 64<<10)
 			defer func() { err = cmp.Or(err, out.Flush()) }()
 			var line []byte
-			for doc, err := range documents(cmd.Context(), env, files, false) {
+			for doc, err := range documents.Read(cmd.Context(), env.stdin, files, false) {
 				if err != nil {
 					return err
 				}
-				if line, err = fedmsg.AppendCanonical(line[:0], doc.text); err != nil {
-					return fmt.Errorf("%s: %w", doc.place, err)
+				if line, err = fedmsg.AppendCanonical(line[:0], doc.Text); err != nil {
+					return fmt.Errorf("%s: %w", doc.Place, err)
 				}
 				if _, err := out.Write(append(line, '\n')); err != nil {
 					return err

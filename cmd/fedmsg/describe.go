@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/documents"
 	"github.com/fedora-infra/fedmsg-go/meta"
 )
 
@@ -60,14 +61,14 @@ func (d *describeFlags) run(ctx context.Context, env environ, files []string) (e
 	defer func() { err = cmp.Or(err, out.Flush()) }()
 	var all []*fedmsg.Message
 	bad := 0
-	for doc, err := range documents(ctx, env, files, true) {
+	for doc, err := range documents.Read(ctx, env.stdin, files, true) {
 		if err != nil {
 			return err
 		}
-		messages, err := readMessages(doc.text)
+		messages, err := readMessages(doc.Text)
 		if err != nil {
 			bad++
-			fmt.Fprintf(env.stderr, "fedmsg describe: %s: %s\n", cleanLine(doc.place), cleanLine(err.Error()))
+			fmt.Fprintf(env.stderr, "fedmsg describe: %s: %s\n", cleanLine(doc.Place), cleanLine(err.Error()))
 			continue
 		}
 		if d.Group {

@@ -17,6 +17,7 @@ import (
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/client"
+	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/documents"
 	"github.com/fedora-infra/fedmsg-go/x509"
 )
 
@@ -114,9 +115,9 @@ func (d *draftFlags) run(ctx context.Context, env environ) (err error) {
 	case d.Message != "":
 		return publish([]byte(d.Message))
 	case d.JSONInput:
-		return d.whole(interruptible(ctx, env.stdin), publish)
+		return d.whole(documents.Interruptible(ctx, env.stdin), publish)
 	}
-	return lines(interruptible(ctx, env.stdin), publish)
+	return lines(documents.Interruptible(ctx, env.stdin), publish)
 }
 
 // signer returns what signs here, or nil.

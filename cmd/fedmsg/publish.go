@@ -11,6 +11,7 @@ import (
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/client"
+	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/documents"
 )
 
 // publishFlags are those of a draft, and how whole messages are dealt with.
@@ -75,7 +76,7 @@ func (p *publishFlags) run(ctx context.Context, env environ, files []string) (er
 	sent := sentNote{env: env, flags: &p.busFlags}
 	defer func() { err = errors.Join(err, bus.Close()); sent.tell() }()
 	refused, all := 0, 0
-	for doc, err := range documents(ctx, env, files, true) {
+	for doc, err := range documents.Read(ctx, env.stdin, files, true) {
 		if err != nil {
 			return err
 		}
@@ -100,16 +101,16 @@ func (p *publishFlags) run(ctx context.Context, env environ, files []string) (er
 	return nil
 }
 
-func (p *publishFlags) send(ctx context.Context, bus messageBus, doc document) (client.Receipt, error) {
-	m, err := fedmsg.Decode(doc.text)
+func (p *publishFlags) send(ctx context.Context, bus messageBus, doc documents.Document) (client.Receipt, error) {
+	m, err := fedmsg.Decode(doc.Text)
 	if err != nil {
-		return client.Receipt{}, fmt.Errorf("%s: %w", doc.place, err)
+		return client.Receipt{}, fmt.Errorf("%s: %w", doc.Place, err)
 	}
 	limited, cancel := p.limit(ctx)
 	defer cancel()
 	r, err := bus.Send(limited, m)
 	if err != nil {
-		return r, fmt.Errorf("%s: %w", doc.place, err)
+		return r, fmt.Errorf("%s: %w", doc.Place, err)
 	}
 	return r, nil
 }

@@ -163,35 +163,6 @@ func TestPublish(t *testing.T) {
 	}
 }
 
-func TestDocuments(t *testing.T) {
-	tests := []struct {
-		in      string
-		objects bool
-		want    []string
-	}{
-		{"{}\n[1]\n", false, []string{"1 {}", "2 [1]"}},
-		{"1\n\n  \n2", false, []string{"1 1", "4 2"}},
-		{"[\n{\"a\":1},\n{}\n]\n{}", false, []string{"1 [\n{\"a\":1},\n{}\n]", "5 {}"}},
-		{"{\n{\"a\":1}\n", true, []string{"1 {", "2 {\"a\":1}"}},
-		{"{\"a\": \"}\\\"{\",\n\"b\": 1}\n{}", true, []string{"1 {\"a\": \"}\\\"{\",\n\"b\": 1}", "3 {}"}},
-		{"{\"a: 1}\n{}\n", true, []string{"1 {\"a: 1}", "2 {}"}}, // a quote that is never closed
-		{"", true, nil},
-		{"{\"long\":\"" + strings.Repeat("x", 200_000) + "\"}\n{}", true, []string{"1 {\"long\":\"" + strings.Repeat("x", 200_000) + "\"}", "2 {}"}},
-	}
-	for _, tt := range tests {
-		var got []string
-		for d, err := range documents(t.Context(), environ{stdin: strings.NewReader(tt.in)}, nil, tt.objects) {
-			if err != nil {
-				t.Fatal(err)
-			}
-			got = append(got, strings.TrimPrefix(d.place, "standard input: line ")+" "+string(d.text))
-		}
-		if !slices.Equal(got, tt.want) {
-			t.Errorf("documents(%.60q, objects %v) = %.200q, want %.200q", tt.in, tt.objects, got, tt.want)
-		}
-	}
-}
-
 func TestCanonicalAndVerify(t *testing.T) {
 	got := fedmsgWith(t, nil, "{\"b\": 1.50, \"a\": \"é\"}\n[1,\n 2]\n", nil, "canonical")
 	if want := "{\"a\":\"\\u00e9\",\"b\":1.5}\n[1,2]\n"; got.status != 0 || got.stdout != want {

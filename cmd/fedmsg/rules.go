@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/documents"
 	"github.com/fedora-infra/fedmsg-go/meta"
 	"github.com/fedora-infra/fedmsg-go/meta/example"
 	"github.com/fedora-infra/fedmsg-go/meta/template"
@@ -331,13 +332,13 @@ what about it, what the variables are, why a field is empty, and what groups the
 			out := bufio.NewWriter(output{env.stdout})
 			defer func() { err = cmp.Or(err, out.Flush()) }()
 			var all []*fedmsg.Message
-			for doc, err := range documents(cmd.Context(), env, files, true) {
+			for doc, err := range documents.Read(cmd.Context(), env.stdin, files, true) {
 				if err != nil {
 					return err
 				}
-				messages, err := readMessages(doc.text)
+				messages, err := readMessages(doc.Text)
 				if err != nil {
-					return fmt.Errorf("%s: %w", doc.place, err)
+					return fmt.Errorf("%s: %w", doc.Place, err)
 				}
 				for _, m := range messages {
 					printExplanation(out, m, engine.Explain(cmd.Context(), m))

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/documents"
 	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/drafting"
 	"github.com/fedora-infra/fedmsg-go/meta"
 )
@@ -83,13 +84,13 @@ now make the sentences better, and see what comes out:
 func readDrafts(ctx context.Context, env environ, service string, files []string) (drafts []*drafting.Draft, others int, err error) {
 	byEvent := make(map[string]*drafting.Draft)
 	read := 0
-	for doc, err := range documents(ctx, env, files, true) {
+	for doc, err := range documents.Read(ctx, env.stdin, files, true) {
 		if err != nil {
 			return nil, others, err
 		}
-		messages, err := readMessages(doc.text)
+		messages, err := readMessages(doc.Text)
 		if err != nil {
-			return nil, others, fmt.Errorf("%s: %w", doc.place, err)
+			return nil, others, fmt.Errorf("%s: %w", doc.Place, err)
 		}
 		m := messages[0]
 		words := strings.SplitN(string(m.Topic), ".", 5)
@@ -98,7 +99,7 @@ func readDrafts(ctx context.Context, env environ, service string, files []string
 			continue
 		}
 		if _, err := fedmsg.Decode(m.Compact()); err != nil { // history may be looser
-			fmt.Fprintf(env.stderr, "fedmsg rules new: %s: cannot be an example: %s\n", cleanLine(doc.place), cleanLine(err.Error()))
+			fmt.Fprintf(env.stderr, "fedmsg rules new: %s: cannot be an example: %s\n", cleanLine(doc.Place), cleanLine(err.Error()))
 			continue
 		}
 		d := byEvent[words[4]]

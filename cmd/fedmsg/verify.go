@@ -14,6 +14,7 @@ import (
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/config"
+	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/documents"
 	"github.com/fedora-infra/fedmsg-go/gpg"
 	"github.com/fedora-infra/fedmsg-go/x509"
 )
@@ -106,11 +107,11 @@ func (v *verifyFlags) run(ctx context.Context, env environ, files []string) (err
 	encoder := json.NewEncoder(out)
 	encoder.SetEscapeHTML(false)
 	all, bad := 0, 0
-	for doc, err := range documents(ctx, env, files, true) {
+	for doc, err := range documents.Read(ctx, env.stdin, files, true) {
 		if err != nil {
 			return err
 		}
-		judged := v.judge(ctx, verifier, doc.text)
+		judged := v.judge(ctx, verifier, doc.Text)
 		if all++; !judged.Valid {
 			bad++
 		}

@@ -1,4 +1,5 @@
-package main
+// Package documents reads JSON texts from files and from standard input.
+package documents
 
 import (
 	"bufio"
@@ -17,39 +18,38 @@ import (
 // more than a message may have, since history is not bound by that.
 const maxDocument = 16 << 20
 
-// A document is one JSON text of a file: a line, or as many as its brackets
+// A Document is one JSON text of a file: a line, or as many as its brackets
 // reach over.
-type document struct {
-	place string // file and line, for people
-	text  []byte
+type Document struct {
+	Place string // file and line, for people
+	Text  []byte
 }
 
-// documents yields the JSON texts of files, one after the other, of standard
-// input if there are none or the name is "-". With objects a line that begins
+// Read yields the JSON texts of files, one after the other, of stdin if there are none or the name is "-". With objects a line that begins
 // with "{" begins a new text, so that one that was cut off spoils no other. It
 // ends with at most one error.
-func documents(ctx context.Context, env environ, files []string, objects bool) iter.Seq2[document, error] {
-	return func(yield func(document, error) bool) {
+func Read(ctx context.Context, stdin io.Reader, files []string, objects bool) iter.Seq2[Document, error] {
+	return func(yield func(Document, error) bool) {
 		if len(files) == 0 {
 			files = []string{"-"}
 		}
 		for _, name := range files {
-			if !readDocuments(ctx, env, name, objects, yield) {
+			if !readFile(ctx, stdin, name, objects, yield) {
 				return
 			}
 		}
 	}
 }
 
-// readDocuments reads one file; false means that there is no more to do.
-func readDocuments(ctx context.Context, env environ, name string, objects bool, yield func(document, error) bool) bool {
+// readFile reads one file; false means that there is no more to do.
+func readFile(ctx context.Context, stdin io.Reader, name string, objects bool, yield func(Document, error) bool) bool {
 	var r io.Reader
 	if name == "-" {
-		name, r = "standard input", interruptible(ctx, env.stdin)
+		name, r = "standard input", Interruptible(ctx, stdin)
 	} else {
 		f, err := os.Open(name)
 		if err != nil {
-			yield(document{}, err)
+			yield(Document{}, err)
 			return false
 		}
 		defer f.Close()
@@ -67,7 +67,7 @@ func readDocuments(ctx context.Context, env environ, name string, objects bool, 
 		case errors.Is(err, io.EOF):
 			return d.flush()
 		case err != nil:
-			yield(document{}, fmt.Errorf("%s: %w", name, err))
+			yield(Document{}, fmt.Errorf("%s: %w", name, err))
 			return false
 		}
 	}
@@ -76,7 +76,7 @@ func readDocuments(ctx context.Context, env environ, name string, objects bool, 
 // A splitter finds the ends of JSON texts without reading them otherwise.
 type splitter struct {
 	name   string
-	yield  func(document, error) bool
+	yield  func(Document, error) bool
 	text   []byte
 	line   int  // lines before the piece that comes
 	start  int  // the line where text begins
@@ -95,7 +95,7 @@ func (d *splitter) take(piece []byte, objects bool) bool {
 		d.start = d.line + 1
 	}
 	if len(d.text)+len(piece) > maxDocument {
-		d.yield(document{}, fmt.Errorf("%s: line %d: %w", d.name, d.start, fedmsg.Refuse(fedmsg.TooLarge, "more than %d bytes", maxDocument)))
+		d.yield(Document{}, fmt.Errorf("%s: line %d: %w", d.name, d.start, fedmsg.Refuse(fedmsg.TooLarge, "more than %d bytes", maxDocument)))
 		return false
 	}
 	d.text = append(d.text, piece...)
@@ -125,7 +125,19 @@ func (d *splitter) take(piece []byte, objects bool) bool {
 // flush yields the text that was gathered, if there is any.
 func (d *splitter) flush() bool {
 	text := bytes.TrimSpace(d.text)
-	doc := document{fmt.Sprintf("%s: line %d", d.name, max(1, d.start)), bytes.Clone(text)}
+	doc := Document{fmt.Sprintf("%s: line %d", d.name, max(1, d.start)), bytes.Clone(text)}
 	d.text, d.depth, d.quoted, d.escape = d.text[:0], 0, false, false
 	return len(text) == 0 || d.yield(doc, nil)
+}
+
+// Interruptible returns a reader of r that ends with the cause of ctx, even while
+// r waits for somebody to type.
+func Interruptible(ctx context.Context, r io.Reader) io.Reader {
+	out, in := io.Pipe()
+	go func() {
+		_, err := io.Copy(in, r)
+		in.CloseWithError(err)
+	}()
+	context.AfterFunc(ctx, func() { in.CloseWithError(context.Cause(ctx)) })
+	return out
 }
