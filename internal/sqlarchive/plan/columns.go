@@ -31,7 +31,7 @@ func (c *condition) kinds() (kinds []int64, ok bool) {
 
 // mask tells of each message of a chunk whether it passes. The columns must decide.
 func (c *condition) mask(chunk *segment.Columns) []bool {
-	pass := make([]bool, len(chunk.Keys))
+	pass := make([]bool, chunk.N)
 	switch {
 	case c.column != 0:
 		c.maskColumn(chunk, pass)
@@ -203,7 +203,9 @@ func (t *Tallying) byColumns(q *Question, p segment.Part, c *condition, only []i
 	}
 	slices.Sort(kinds)
 	var spent error
-	err := p.Columns(q.From, q.To, slices.Compact(kinds), true, func(chunk *segment.Columns) (bool, error) {
+	// The newest first: then it is known where a chunk ends before it is looked into.
+	next := p.To
+	err := p.Chunks(q.From, q.To, slices.Compact(kinds), false, func(chunk *segment.Columns) (bool, error) {
 		if err := context.Cause(q.Ctx); err != nil {
 			return false, err
 		}
@@ -211,25 +213,21 @@ func (t *Tallying) byColumns(q *Question, p segment.Part, c *condition, only []i
 		if !c.isConstant() {
 			pass = c.mask(chunk)
 		}
-		if only != nil {
-			pass, only = among(chunk.Keys, pass, only)
-		}
-		i, _ := slices.BinarySearch(chunk.Keys, q.From)
-		end, _ := slices.BinarySearch(chunk.Keys, q.To)
-		for i < end {
-			at, to := int64(0), end
-			if t.Step > 0 {
-				ms := chunk.Keys[i] >> segment.SerialBits
-				at = ms - ms%t.Step
-				to, _ = slices.BinarySearch(chunk.Keys[:end], (at+t.Step)<<segment.SerialBits)
-			}
+		if at, one := t.oneStep(chunk.First, next); one && only == nil && chunk.First >= q.From && next <= q.To {
 			for _, one := range into {
 				one.turn(at)
-				one.run(chunk, pass, i, to)
+				one.run(chunk, pass, 0, chunk.N)
 			}
-			i = to
+		} else if err := chunk.Unpack(); err != nil {
+			return false, err
+		} else {
+			if only != nil {
+				pass, only = among(chunk.Keys, pass, only)
+			}
+			t.byKeys(q, chunk, pass, into)
 		}
-		if q.looked += 1 + len(chunk.Keys)/chunkLooks; only == nil && q.Spent() {
+		next = chunk.First
+		if q.looked += 1 + chunk.N/chunkLooks; only == nil && q.Spent() {
 			spent = ErrSpent
 		}
 		return spent == nil, nil
@@ -243,15 +241,39 @@ func (t *Tallying) byColumns(q *Question, p segment.Part, c *condition, only []i
 	return err
 }
 
+// oneStep returns the step that a key is in, and reports whether all from there to
+// another are in it.
+func (t *Tallying) oneStep(from, to int64) (at int64, one bool) {
+	at = t.begin(from >> segment.SerialBits)
+	return at, t.Step == 0 || to <= (at+t.Step)<<segment.SerialBits
+}
+
+// byKeys counts in what a chunk has of a range of keys, step by step.
+func (t *Tallying) byKeys(q *Question, chunk *segment.Columns, pass []bool, into []*counting) {
+	i, _ := slices.BinarySearch(chunk.Keys, q.From)
+	end, _ := slices.BinarySearch(chunk.Keys, q.To)
+	for i < end {
+		at, to := t.begin(chunk.Keys[i]>>segment.SerialBits), end
+		if t.Step > 0 {
+			to, _ = slices.BinarySearch(chunk.Keys[:end], (at+t.Step)<<segment.SerialBits)
+		}
+		for _, one := range into {
+			one.turn(at)
+			one.run(chunk, pass, i, to)
+		}
+		i = to
+	}
+}
+
 // among takes out of pass what is not among some keys, and returns those of them that
-// come after the chunk.
+// come before the chunk.
 func among(keys []int64, pass []bool, only []int64) (left []bool, rest []int64) {
 	left = make([]bool, len(keys))
-	for i, k := range keys {
-		for len(only) > 0 && only[0] < k {
-			only = only[1:]
+	for i, k := range slices.Backward(keys) {
+		for len(only) > 0 && only[len(only)-1] > k {
+			only = only[:len(only)-1]
 		}
-		left[i] = len(only) > 0 && only[0] == k && (pass == nil || pass[i])
+		left[i] = len(only) > 0 && only[len(only)-1] == k && (pass == nil || pass[i])
 	}
 	return left, only
 }

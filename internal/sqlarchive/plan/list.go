@@ -30,24 +30,30 @@ type List interface {
 }
 
 // Bounds of how many places a stored list reads at once: as long as somebody goes
-// on reading, twice as many.
+// on reading, twice as many; half as many for who jumps over most of them. Who will read
+// all of a list reads it in longer pieces, since to find a place in the text index takes
+// as long as a thousand.
 const (
-	minRead = 16
-	maxRead = 512
+	minRead   = 16
+	maxRead   = 512
+	wholeRead = 8192
 )
 
 // Stored is a list that is read piece by piece. [NewStored] makes one.
 type Stored struct {
 	load  func(from int64, limit int) ([]int64, error)
 	buf   []int64
-	limit int
+	limit int // of the next piece
+	most  int
+	read  int // places of this piece
+	taken int // how often somebody asked in it
 	done  bool
 }
 
 // NewStored makes a list of what load returns: places at or after from, in order,
 // at most limit, and fewer only if there are no more.
 func NewStored(load func(from int64, limit int) ([]int64, error)) *Stored {
-	return &Stored{load: load, limit: minRead}
+	return &Stored{load: load, limit: minRead, most: maxRead}
 }
 
 // Next implements [List].
@@ -55,22 +61,29 @@ func (s *Stored) Next(from int64) (int64, error) {
 	if len(s.buf) > 0 && s.buf[len(s.buf)-1] >= from {
 		at, _ := slices.BinarySearch(s.buf, from)
 		s.buf = s.buf[at:]
+		s.taken++
 		return s.buf[0], nil
 	}
 	if s.done {
 		return End, nil
+	}
+	if s.taken*jumped < s.read {
+		s.limit = max(s.limit/4, minRead)
 	}
 	var err error
 	if s.buf, err = s.load(from, s.limit); err != nil {
 		return from, err
 	}
 	s.done = len(s.buf) < s.limit
-	s.limit = min(2*s.limit, maxRead)
+	s.limit, s.read, s.taken = min(2*s.limit, s.most), len(s.buf), 1
 	if len(s.buf) == 0 {
 		return End, nil
 	}
 	return s.buf[0], nil
 }
+
+// jumped is who was given less than one place of so many.
+const jumped = 8
 
 // Peek reads ahead to tell how dense a list is: it returns how many places were
 // read, the last of them, and whether these are all.

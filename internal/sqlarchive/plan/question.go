@@ -20,6 +20,7 @@ type Question struct {
 	From, To int64         // keys
 	Oldest   bool          // first
 	start    int64         // the first place
+	whole    bool          // all that passes is asked for, and not a page
 
 	deadline   time.Time
 	candidates int // that may be looked at
@@ -82,7 +83,7 @@ func (q *Question) stored(p segment.Part, newest, oldest string, args ...any) *S
 	if q.Oldest {
 		text = oldest
 	}
-	return NewStored(func(from int64, limit int) ([]int64, error) {
+	list := NewStored(func(from int64, limit int) ([]int64, error) {
 		// The first look is always allowed: so each question goes on by some places.
 		if from > q.start && q.Spent() {
 			return nil, ErrSpent
@@ -109,6 +110,10 @@ func (q *Question) stored(p segment.Part, newest, oldest string, args ...any) *S
 		q.looked += len(places)
 		return places, err
 	})
+	if q.whole {
+		list.most = wholeRead
+	}
+	return list
 }
 
 // postings is the list of a term.

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"cmp"
+	"context"
 	"database/sql"
 	"slices"
 
@@ -217,7 +218,7 @@ func (t *Tallying) each(p segment.Part, c *condition, from, to int64, into ...*c
 		return nil
 	}
 	q := *t.Question
-	q.From, q.To = from, to
+	q.From, q.To, q.whole = from, to, true
 	q.Begin()
 	defer func() { t.looked = q.looked }()
 	alone := len(into) == 1 && into[0].kind == 0
@@ -226,10 +227,12 @@ func (t *Tallying) each(p segment.Part, c *condition, from, to int64, into ...*c
 		if err != nil {
 			return err
 		}
-		if s == nil || s.cost > few(p, alone && s.exact) {
+		if s == nil || s.cost > few(p, alone && s.exact && c.op != fedmsg.All) {
 			return t.byColumns(&q, p, c, nil, into)
 		}
-	} else if texts, rest, ok := c.wordy(); ok && !(alone && len(c.of) == 0) {
+	} else if texts, rest, ok := c.wordy(); ok && alone && len(c.of) == 0 {
+		return t.countWords(&q, p, c, into[0])
+	} else if ok {
 		return t.byWords(&q, p, texts, rest, into)
 	}
 	if alone {
@@ -250,6 +253,56 @@ func (t *Tallying) each(p segment.Part, c *condition, from, to int64, into ...*c
 	})
 	return err
 }
+
+// Bounds of how many messages with some words are counted by one look into the text
+// index, about: what is counted is not interrupted, and to read as many keys of fewer
+// takes no longer than to look.
+const (
+	mostWords  = 1 << 16
+	leastWords = 2048
+)
+
+// countWords counts what has some words: the text index counts in pieces of time, if there
+// is enough in each of them.
+func (t *Tallying) countWords(q *Question, p segment.Part, c *condition, into *counting) error {
+	s, err := q.wording(p, c)
+	if err != nil {
+		return err
+	}
+	from, to := max(q.From, p.From), min(q.To, p.To)
+	found := float64(s.cost) * float64(to-from) / float64(p.To-p.From) // about
+	piece := int64(float64(to-from) * min(1, mostWords/max(found, 1)))
+	if t.Step > 0 {
+		piece = min(piece, t.Step<<segment.SerialBits)
+	}
+	if found*float64(piece) < leastWords*float64(to-from) {
+		return q.walk(s.list, func(k int64) { into.into.add(0, t.begin(k>>segment.SerialBits), 1) })
+	}
+	text := "SELECT count(*) FROM (" + p.Dialect.Text.Oldest + ") AS found"
+	for to > from {
+		if err := context.Cause(q.Ctx); err != nil {
+			return err
+		}
+		if to < q.To && q.Spent() {
+			return ErrSpent
+		}
+		at := t.begin((to - 1) >> segment.SerialBits)
+		low := max(from, to-piece, at<<segment.SerialBits)
+		n, err := p.Number(text, p.Dialect.Text.Match(c.words), low, to-1, segment.MaxKey)
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			into.into.add(0, at, n)
+		}
+		to, q.looked = low, q.looked+1+int(n)/wordLooks
+	}
+	return nil
+}
+
+// wordLooks is for how many messages that the text index counts one is counted as looked
+// at.
+const wordLooks = 16
 
 // few is how long a list may be that is read sooner than all columns of a segment: if
 // it is enough to count it, or if each row that it leads to must be read.

@@ -36,8 +36,18 @@ func isList(kind int64) bool { return kind >= UserKind }
 
 // Columns are some columns of one chunk.
 type Columns struct {
-	Keys []int64
-	of   [ObjectKind + 1]column
+	First int64 // no key is less
+	N     int   // how many messages there are
+	Keys  []int64
+	of    [ObjectKind + 1]column
+
+	packed []byte // keys
+}
+
+// Unpack sets Keys.
+func (c *Columns) Unpack() (err error) {
+	c.Keys, err = unpackKeys(c.Keys, c.First, c.N, c.packed)
+	return err
 }
 
 // A column has the terms of all messages one after another; of a list, ends has where
@@ -162,6 +172,17 @@ func (c *column) unpack(n int, list bool, src []byte) (err error) {
 // set, until it returns false. What it gets is good until it returns. There may be
 // messages out of the range in it.
 func (p Part) Columns(from, to int64, kinds []int64, oldest bool, visit func(c *Columns) (bool, error)) error {
+	return p.Chunks(from, to, kinds, oldest, func(c *Columns) (bool, error) {
+		if err := c.Unpack(); err != nil {
+			return false, err
+		}
+		return visit(c)
+	})
+}
+
+// Chunks is [Part.Columns] without keys, which take longer than a column: who needs them
+// calls Unpack.
+func (p Part) Chunks(from, to int64, kinds []int64, oldest bool, visit func(c *Columns) (bool, error)) error {
 	var names strings.Builder
 	for _, kind := range kinds {
 		names.WriteString(", " + columnNames[kind])
@@ -171,24 +192,21 @@ func (p Part) Columns(from, to int64, kinds []int64, oldest bool, visit func(c *
 		order = " ORDER BY first"
 	}
 	var c Columns
-	var first, n int64
 	packed := make([]sql.RawBytes, 1+len(kinds))
-	targets := []any{&first, &n}
+	targets := []any{&c.First, &c.N}
 	for i := range packed {
 		targets = append(targets, &packed[i])
 	}
 	err := p.Query("SELECT first, n, ks"+names.String()+" FROM {chunk} WHERE first >= (SELECT coalesce(max(first), 0) FROM {chunk} WHERE first <= ?) AND first < ?"+order,
 		[]any{from, to}, func(rows *sql.Rows) error {
 			err := rows.Scan(targets...)
-			if err == nil && (n < 0 || n > chunkSize) {
-				err = fmt.Errorf("a chunk of %d messages: %w", n, ErrDamaged)
+			if err == nil && (c.N < 0 || c.N > chunkSize) {
+				err = fmt.Errorf("a chunk of %d messages: %w", c.N, ErrDamaged)
 			}
-			if err == nil {
-				c.Keys, err = unpackKeys(c.Keys, first, int(n), packed[0])
-			}
+			c.packed = packed[0]
 			for i, kind := range kinds {
 				if err == nil {
-					err = c.of[kind].unpack(int(n), isList(kind), packed[1+i])
+					err = c.of[kind].unpack(c.N, isList(kind), packed[1+i])
 				}
 			}
 			if err != nil {
