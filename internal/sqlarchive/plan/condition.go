@@ -314,6 +314,8 @@ type source struct {
 	list  List
 	cost  int64 // how many places it has at most, or about
 	exact bool  // all of them pass
+
+	apart float64 // how far from one another the first ones are, of those with some words; 0 if these are all
 }
 
 // manyTimes longer than the shortest is a list that is not worth being read beside

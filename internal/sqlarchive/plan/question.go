@@ -159,8 +159,8 @@ func (q *Question) wording(p segment.Part, c *condition) (*source, error) {
 		} else {
 			first = max(first, 1-p.To)
 		}
-		share := float64(last-first) / float64(p.To-p.From)
-		s.cost = min(p.Rows.Load(), int64(float64(n)/max(share, 1e-6)))
+		s.apart = max(float64(last-first)/float64(n), 1)
+		s.cost = int64(min(float64(p.Rows.Load()), float64(p.To-p.From)/s.apart))
 	}
 	return s, nil
 }

@@ -270,12 +270,11 @@ func (t *Tallying) countWords(q *Question, p segment.Part, c *condition, into *c
 		return err
 	}
 	from, to := max(q.From, p.From), min(q.To, p.To)
-	found := float64(s.cost) * float64(to-from) / float64(p.To-p.From) // about
-	piece := int64(float64(to-from) * min(1, mostWords/max(found, 1)))
+	piece := min(to-from, int64(mostWords*s.apart))
 	if t.Step > 0 {
 		piece = min(piece, t.Step<<segment.SerialBits)
 	}
-	if found*float64(piece) < leastWords*float64(to-from) {
+	if s.apart == 0 || float64(piece) < leastWords*s.apart {
 		return q.walk(s.list, func(k int64) { into.into.add(0, t.begin(k>>segment.SerialBits), 1) })
 	}
 	text := "SELECT count(*) FROM (" + p.Dialect.Text.Oldest + ") AS found"
