@@ -83,6 +83,7 @@ func inChannels(b *irc.Bot, n int) func() bool {
 // Five hundred messages to ngIRCd, as fast as it lets us: all are said or counted, over
 // TCP and TLS, by a bot that keeps its connection.
 func TestPeerNgIRCd(t *testing.T) {
+	t.Parallel() // both wait for their servers more than they work
 	server := ircserver.NgIRCd(t)
 	for _, secure := range []bool{false, true} {
 		t.Run(fmt.Sprintf("tls=%v", secure), func(t *testing.T) {
@@ -134,6 +135,7 @@ func TestPeerInspIRCd(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes half a minute, of waiting")
 	}
+	t.Parallel()
 	server := ircserver.InspIRCd(t)
 	server.Services(t)
 	const password = "correct horse"

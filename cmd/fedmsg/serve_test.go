@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -72,7 +73,8 @@ func startServeLogged(t *testing.T, dir string, args ...string) (addrs map[strin
 // Ten thousand messages from libzmq through the whole bus, the disk included, to
 // libzmq again, by relay and by gateway: none is lost, and no byte changed.
 func TestPeersThroughBus(t *testing.T) {
-	const count = "10000"
+	const many = 10000 / slowdown
+	count := strconv.Itoa(many)
 	python := fedmsgtest.PythonWithZMQ(t)
 	addrs, _ := startServe(t, t.TempDir())
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -105,7 +107,7 @@ func TestPeersThroughBus(t *testing.T) {
 		if n++; e.Seq != fedmsg.Seq(n) {
 			t.Fatalf("entry %d has seq %d", n, e.Seq)
 		}
-		if n == 10000 {
+		if n == many {
 			break
 		}
 	}
