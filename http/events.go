@@ -170,7 +170,7 @@ func (s *Server) pass(ctx context.Context, st *sse.Stream, epoch string, after f
 		}
 		after = batch[len(batch)-1].Seq
 		s.delivered.Add(uint64(len(batch)), "sse")
-		if err := st.Pause(ctx, s.streams.Taken()); err != nil {
+		if err := sse.Pause(ctx, s.streams.Taken()); err != nil {
 			return after, err
 		}
 	}

@@ -272,7 +272,7 @@ func (f *following) live(ctx context.Context) error {
 			err = f.mark()
 		}
 		if err == nil {
-			err = f.st.Pause(ctx, f.streams.Taken())
+			err = sse.Pause(ctx, f.streams.Taken())
 		}
 		if err != nil {
 			return err

@@ -118,7 +118,7 @@ func (st *Stream) Hurry() {
 // Pause waits a moment after a flush if there are many streams, so that each
 // gets several messages with one write: a millisecond for every hundred, at most
 // twenty.
-func (st *Stream) Pause(ctx context.Context, streams int) error {
+func Pause(ctx context.Context, streams int) error {
 	wait := min(time.Duration(streams/100)*time.Millisecond, 20*time.Millisecond)
 	if wait == 0 {
 		return nil

@@ -14,6 +14,7 @@ import (
 	ws "github.com/coder/websocket"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/http/sse"
 )
 
 // maxPatterns is how many patterns one client may ask for.
@@ -31,6 +32,7 @@ var (
 type client struct {
 	feed   *Feed
 	conn   *ws.Conn
+	wire   *wire
 	cancel context.CancelCauseFunc
 
 	mu       sync.Mutex
@@ -169,20 +171,33 @@ func (c *client) tell(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		for _, e := range batch {
-			if !c.wants(e.Message.Topic) {
-				continue
-			}
-			if err := c.conn.Write(context.WithoutCancel(ctx), ws.MessageText, c.feed.textOf(e)); err != nil {
-				return err
-			}
-			c.feed.delivered.Add(1, edge)
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
+		if err := c.send(ctx, batch); err != nil {
+			return err
+		}
+		if err := sse.Pause(ctx, c.feed.places.Taken()); err != nil {
+			return err
 		}
 	}
 	return context.Cause(ctx)
+}
+
+// send sends what is wanted of a batch, together.
+func (c *client) send(ctx context.Context, batch []fedmsg.Entry) (err error) {
+	c.wire.hold()
+	defer func() { err = errors.Join(err, c.wire.release()) }()
+	for _, e := range batch {
+		if !c.wants(e.Message.Topic) {
+			continue
+		}
+		if err := c.conn.Write(context.WithoutCancel(ctx), ws.MessageText, c.feed.textOf(e)); err != nil {
+			return err
+		}
+		c.feed.delivered.Add(1, edge)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+	return nil
 }
 
 // beat asks whether the client is there. It ends with an error.

@@ -150,7 +150,7 @@ func (f *Feed) ServeHTTP(w nethttp.ResponseWriter, r *nethttp.Request) {
 		case <-ctx.Done():
 		}
 	}()
-	c := &client{feed: f, conn: conn, cancel: cancel, from: make(chan fedmsg.Seq, 1)}
+	c := &client{feed: f, conn: conn, wire: up.wire, cancel: cancel, from: make(chan fedmsg.Seq, 1)}
 	c.run(ctx)
 }
 

@@ -9,6 +9,7 @@ import (
 	nethttp "net/http"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -20,6 +21,8 @@ const (
 	// sendBuffer is how much the kernel may hold for a reader that does not read, in
 	// bytes, so that it is noticed soon.
 	sendBuffer = 128 << 10
+	// holdBytes is how much of several texts goes out together.
+	holdBytes = 16 << 10
 	// drainTime is how long what a refused client goes on sending is read, so that it
 	// reads why it is refused.
 	drainTime = time.Second
@@ -71,6 +74,11 @@ type wire struct {
 	left     int64  // of the frame's mask and payload
 	failed   error
 	draining bool
+
+	mu      sync.Mutex // of what follows
+	held    *[]byte    // what waits to be sent; nil if nothing has to wait
+	set     time.Time  // when the write deadline was set
+	failing error      // what writing failed with
 }
 
 // Read reads, and fails at the head of a frame that is refused.
@@ -153,20 +161,71 @@ func (w *wire) drain() error {
 	return io.EOF
 }
 
-// Write writes all of b. A reader that takes nothing for the time of a write is slow:
-// it is told so if it reads again before its grace ends; TLS cannot go on after that.
+// Write writes all of b, or keeps it for [wire.release].
 func (w *wire) Write(b []byte) (int, error) {
-	if err := w.Conn.SetWriteDeadline(time.Now().Add(w.cfg.WriteTimeout)); err != nil {
-		return 0, err
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.held == nil || w.failing != nil {
+		return len(b), w.send(b)
+	}
+	if len(*w.held)+len(b) > holdBytes {
+		if err := w.flush(); err != nil {
+			return 0, err
+		}
+	}
+	if len(b) > holdBytes/2 { // not worth a copy
+		return len(b), w.send(b)
+	}
+	*w.held = append(*w.held, b...)
+	return len(b), nil
+}
+
+// holds are what texts are put together in.
+var holds = sync.Pool{New: func() any { return new(make([]byte, 0, holdBytes)) }}
+
+// hold has what is written wait, so that several texts go out together.
+func (w *wire) hold() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.held = holds.Get().(*[]byte)
+}
+
+// release sends what waits.
+func (w *wire) release() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	err := w.flush()
+	holds.Put(w.held)
+	w.held = nil
+	return err
+}
+
+// flush sends what waits. w.mu is held.
+func (w *wire) flush() error {
+	defer func() { *w.held = (*w.held)[:0] }()
+	if len(*w.held) == 0 {
+		return w.failing
+	}
+	return w.send(*w.held)
+}
+
+// send writes all of b to the connection. A reader that takes nothing for the time of a
+// write is slow: it is told so if it reads again before its grace ends; TLS cannot go on
+// after that. w.mu is held.
+func (w *wire) send(b []byte) error {
+	if w.failing != nil {
+		return w.failing
+	}
+	if now := time.Now(); now.Sub(w.set) > w.cfg.WriteTimeout/4 { // not at each: it costs as much as a short write
+		w.set = now
+		_ = w.Conn.SetWriteDeadline(now.Add(w.cfg.WriteTimeout)) // it can, or writing tells
 	}
 	n, err := w.Conn.Write(b)
-	if !errors.Is(err, os.ErrDeadlineExceeded) {
-		return n, err
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		w.slow()
+		_ = w.Conn.SetWriteDeadline(time.Now().Add(w.cfg.Grace))
+		_, err = w.Conn.Write(b[n:])
 	}
-	w.slow()
-	if err := w.Conn.SetWriteDeadline(time.Now().Add(w.cfg.Grace)); err != nil {
-		return n, err
-	}
-	more, err := w.Conn.Write(b[n:])
-	return n + more, err
+	w.failing = err
+	return err
 }
