@@ -60,10 +60,16 @@ type conn struct {
 
 func newConn(nc net.Conn) *conn {
 	c := &conn{Conn: nc, in: newReader(nc, maxCommand), peer: addrPort(nc.RemoteAddr())}
-	if _, isFile := nc.RemoteAddr().(*net.UnixAddr); isFile {
+	if c.isFile() {
 		c.peer = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 0) // it is on this machine
 	}
 	return c
+}
+
+// isFile reports whether the peer came through a file.
+func (c *conn) isFile() bool {
+	_, is := c.RemoteAddr().(*net.UnixAddr)
+	return is
 }
 
 // handshake greets as a socket of this kind. Ten bytes go out before anything

@@ -94,8 +94,8 @@ func TestSourceIPC(t *testing.T) {
 	m := fedmsgtest.Message(1)
 	connected(t, s.Addrs()[0]).Send(string(m.Topic), m.Bytes())
 	fedmsgtest.Eventually(t, 10*time.Second, "the message comes", func() bool { return b.has(m.ID) })
-	if from := b.origins[0].Addr; !from.IsLoopback() {
-		t.Errorf("it comes from %s, want this machine", from)
+	if from := b.origins[0]; !from.Addr.IsLoopback() || from.Edge != zmq.FileEdge {
+		t.Errorf("it comes from %+v, want this machine, through a file", from)
 	}
 }
 

@@ -21,6 +21,10 @@ import (
 // edge is the name of this package's sockets in metrics, logs and origins.
 const edge = "zmq"
 
+// FileEdge is what a [fedmsg.Origin] has for an edge if the publisher came through a socket
+// in a file (ipc://): whoever may open that may speak.
+const FileEdge = "ipc"
+
 // past is a deadline that ends whatever waits.
 var past = time.Unix(1, 0)
 

@@ -206,6 +206,9 @@ func (in *intake) publish(p fedmsg.Publisher) {
 	// A drain must not cancel what it drains: what was read is published even
 	// when ctx has ended, within a time.
 	origin := fedmsg.Origin{Edge: edge, Addr: in.c.peer.Addr()}
+	if in.c.isFile() {
+		origin.Edge = FileEdge
+	}
 	ctx, cancel := context.WithCancel(fedmsg.WithOrigin(context.WithoutCancel(in.ctx), origin))
 	defer cancel()
 	defer context.AfterFunc(in.ctx, func() { sleep(ctx, drainTime); cancel() })()

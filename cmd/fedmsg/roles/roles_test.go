@@ -13,6 +13,7 @@ import (
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/config"
+	"github.com/fedora-infra/fedmsg-go/zmq"
 )
 
 func role(t *testing.T, name string) Role {
@@ -133,15 +134,12 @@ func TestSigning(t *testing.T) {
 		return m
 	}
 	for _, tt := range []struct {
-		from   string
-		signed bool
-	}{{"", true}, {"10.1.2.3", true}, {"::ffff:10.1.2.3", true}, {"127.0.0.1", false}, {"192.0.2.1", false}} {
+		edge, from string
+		signed     bool
+	}{{zmq.FileEdge, "127.0.0.1", true}, {"zmq", "10.1.2.3", true}, {"zmq", "::ffff:10.1.2.3", true}, {"zmq", "127.0.0.1", false}, {"zmq", "192.0.2.1", false}} {
 		next := new(noting)
 		s := &Signing{Next: next, Signer: stamping{}, Networks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
-		origin := fedmsg.Origin{Edge: "zmq"}
-		if tt.from != "" {
-			origin.Addr = netip.MustParseAddr(tt.from)
-		}
+		origin := fedmsg.Origin{Edge: tt.edge, Addr: netip.MustParseAddr(tt.from)}
 		already, err := draft("org.fedoraproject.dev.git.already").With(fedmsg.Member{Name: "signature", JSON: []byte(`"b2xk"`)})
 		if err != nil {
 			t.Fatal(err)

@@ -6,11 +6,12 @@ import (
 	"slices"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/zmq"
 )
 
 // Signing signs what comes unsigned from those whom the edge or the operator knows, before
-// it goes on: over a socket in a file, which has no address, or from a network that is
-// named. All else it leaves as it is.
+// it goes on: over a socket in a file, or from a network that is named. All else it leaves
+// as it is.
 type Signing struct {
 	Next   fedmsg.Publisher
 	Signer fedmsg.Signer
@@ -20,7 +21,7 @@ type Signing struct {
 
 // Publish implements [fedmsg.Publisher]. What cannot be signed is refused.
 func (s *Signing) Publish(ctx context.Context, messages ...*fedmsg.Message) []fedmsg.Receipt {
-	if !s.knows(fedmsg.OriginFrom(ctx).Addr) {
+	if !s.knows(fedmsg.OriginFrom(ctx)) {
 		return s.Next.Publish(ctx, messages...)
 	}
 	receipts := make([]fedmsg.Receipt, len(messages))
@@ -41,6 +42,6 @@ func (s *Signing) Publish(ctx context.Context, messages ...*fedmsg.Message) []fe
 	return receipts
 }
 
-func (s *Signing) knows(addr netip.Addr) bool {
-	return !addr.IsValid() || slices.ContainsFunc(s.Networks, func(p netip.Prefix) bool { return p.Contains(addr.Unmap()) })
+func (s *Signing) knows(from fedmsg.Origin) bool {
+	return from.Edge == zmq.FileEdge || slices.ContainsFunc(s.Networks, func(p netip.Prefix) bool { return p.Contains(from.Addr.Unmap()) })
 }
