@@ -108,9 +108,9 @@ const (
 	// archiveApplication marks the files as ours, in PRAGMA application_id: "fmar".
 	archiveApplication = 0x666D6172
 	// archiveWAL is how large the journal of a month may be, in bytes, before it is
-	// written back. One batch of 1,000 messages makes some 20 MB, mostly the same pages
-	// as the one before, which are written back once.
-	archiveWAL = 128 << 20
+	// written back: what is written back at once must not hold up a batch for long. One of
+	// 1,000 messages makes some 8 MB, mostly the same pages as the one before.
+	archiveWAL = 64 << 20
 )
 
 // archiveDialect is how SQLite spells things.

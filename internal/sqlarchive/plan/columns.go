@@ -365,21 +365,27 @@ func (l *chosen) Next(from int64) (int64, error) {
 	kinds, _ := l.c.kinds()
 	slices.Sort(kinds)
 	var spent error
-	err := l.p.Columns(low, high, slices.Compact(kinds), q.Oldest, func(chunk *segment.Columns) (bool, error) {
+	err := l.p.Chunks(low, high, slices.Compact(kinds), q.Oldest, func(chunk *segment.Columns) (bool, error) {
 		if err := context.Cause(q.Ctx); err != nil {
 			return false, err
 		}
-		for i, passes := range l.c.mask(chunk) {
-			if k := chunk.Keys[i]; passes && k >= low && k < high {
-				l.buf = append(l.buf, q.Place(k))
+		pass := l.c.mask(chunk)
+		if q.Oldest || slices.Contains(pass, true) { // else nobody needs the keys
+			if err := chunk.Unpack(); err != nil {
+				return false, err
 			}
+			for i, k := range chunk.Keys {
+				if pass[i] && k >= low && k < high {
+					l.buf = append(l.buf, q.Place(k))
+				}
+			}
+			slices.Sort(l.buf)
 		}
-		slices.Sort(l.buf)
-		l.next = q.Place(chunk.Keys[0]) + 1
+		l.next = q.Place(chunk.First) + 1 // others begin before it
 		if q.Oldest {
 			l.next = chunk.Keys[len(chunk.Keys)-1] + 1
 		}
-		q.looked += 1 + len(chunk.Keys)/chunkLooks
+		q.looked += 1 + chunk.N/chunkLooks
 		if len(l.buf) == 0 && l.next > from && q.Spent() {
 			spent = ErrSpent
 		}

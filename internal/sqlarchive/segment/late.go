@@ -21,7 +21,7 @@ import (
 // which take turns by ranges of the hash.
 const (
 	sliceCount = 1 << sliceBits
-	sliceBits  = 5
+	sliceBits  = 3
 	bringEvery = 1024
 	// sliceTerms follow one another by their numbers: short lists share pages.
 	sliceTerms = 32
