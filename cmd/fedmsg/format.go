@@ -12,6 +12,7 @@ import (
 	"time"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
+	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/topics"
 	"github.com/fedora-infra/fedmsg-go/internal/pyrepr"
 )
 
@@ -29,7 +30,7 @@ type formats struct {
 // mark tells what nobody vouches for; "" for a message that is verified.
 func mark(e fedmsg.Entry) string {
 	switch {
-	case e.Verified != "" && e.Verified != fedmsg.Unverified:
+	case topics.IsVouchedFor(e):
 		return ""
 	case e.Message.Signature == "":
 		return "unsigned"

@@ -50,11 +50,7 @@ func pastEnv(env environ) past.Env {
 			return remote.New(client), nil
 		},
 		Harvest: func(cfg intake.HarvestConfig) (intake.Harvest, error) { return harvest.New(harvest.Config(cfg)) },
-		Words: func(f *pflag.FlagSet) func() (fedmsg.Describer, error) {
-			c := new(wordsConfig)
-			c.flags(f, env)
-			return func() (fedmsg.Describer, error) { return c.engineFor(env) }
-		},
+		Words:   func(f *pflag.FlagSet) func() (fedmsg.Describer, error) { return wordsOf(env, f) },
 		Verifier: func(ca, crl string) (func(context.Context, *fedmsg.Message) (string, error), error) {
 			v, err := x509.NewVerifier(x509.Config{CA: ca, CRL: crl, LegacySHA1: true, Faithful: true}, logger)
 			if err != nil {
@@ -78,6 +74,13 @@ func pastEnv(env environ) past.Env {
 			return backup.Restore(ctx, file, dir, archive, archivePump, tell)
 		},
 	}
+}
+
+// wordsOf defines the flags that say where rules are, and returns what loads them.
+func wordsOf(env environ, f *pflag.FlagSet) func() (fedmsg.Describer, error) {
+	c := new(wordsConfig)
+	c.flags(f, env)
+	return func() (fedmsg.Describer, error) { return c.engineFor(env) }
 }
 
 // A cleanWriter shows what libraries log while a command runs.

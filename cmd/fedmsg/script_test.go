@@ -19,7 +19,7 @@ import (
 
 // programs are the names that scripts call the program by.
 var programs = strings.Fields("fedmsg fedmsg-logger fedmsg-tail fedmsg-publish fedmsg-announce fedmsg-check fedmsg-collectd fedmsg-dg-replay" +
-	" fedmsg-map fedmsg-status fedmsg-hub fedmsg-irc fedmsg-frobnicate datanommer-stats")
+	" fedmsg-map fedmsg-status fedmsg-hub fedmsg-irc fedmsg-trigger fedmsg-frobnicate datanommer-stats")
 
 func TestMain(m *testing.M) {
 	all := make(map[string]func())

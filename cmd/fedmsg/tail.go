@@ -28,15 +28,14 @@ type tailFlags struct {
 	busFlags
 	wordsConfig
 	formats
-	Topics           []string
-	Include, Exclude string
-	Users, Packages  string
-	Validate         bool
-	NoValidate       bool
-	Since, After     string
-	UntilNow         bool
-	Count            int
-	Color            string
+	topics.Flags
+	Users, Packages string
+	Validate        bool
+	NoValidate      bool
+	Since, After    string
+	UntilNow        bool
+	Count           int
+	Color           string
 
 	filter   topics.Filter
 	patterns []fedmsg.Pattern
@@ -68,7 +67,7 @@ missed meanwhile.`,
 			if done, err := t.resolve(cmd.Flags(), env); done || err != nil {
 				return err
 			}
-			notices := &notices{w: env.stderr}
+			notices := &notices{w: env.stderr, name: cmd.CommandPath()}
 			if err := t.prepare(cmd.Context(), env, patterns, notices); err != nil {
 				return err
 			}
@@ -83,15 +82,13 @@ missed meanwhile.`,
 }
 
 func (t *tailFlags) addTail(f *pflag.FlagSet) {
-	f.StringArrayVar(&t.Topics, "topic", nil, "show topics that begin with PREFIX; may be given often")
+	t.Flags.Add(f, "show")
 	f.StringVar(&t.Query, "query", "", "show these values of each message: a comma list of dotted PATHS")
 	f.BoolVar(&t.Pretty, "pretty", false, "lay messages out, as Python's pprint does")
 	f.BoolVar(&t.ReallyPretty, "really-pretty", false, "indented and coloured JSON")
 	f.BoolVar(&t.Terse, "terse", false, "one line in plain words")
 	f.BoolVar(&t.Cowsay, "cowsay", false, "the same, said by a cow")
 	f.BoolVar(&t.JSON, "json", false, "for programs: one JSON object a line, with seq, at, verified and message")
-	f.StringVar(&t.Exclude, "exclude", "_heartbeat", "leave out topics in which the regular expression RE is found")
-	f.StringVar(&t.Include, "include", "^((?!_heartbeat).)*$", "show only topics in which the regular expression RE is found")
 	f.StringVar(&t.Users, "users", "", "show only messages about one of these users: a comma LIST")
 	f.StringVar(&t.Packages, "packages", "", "show only messages about one of these packages: a comma LIST")
 	f.BoolVar(&t.Validate, "validate", false, "leave out messages that the bus did not verify")
@@ -105,18 +102,8 @@ func (t *tailFlags) addTail(f *pflag.FlagSet) {
 
 // prepare checks the flags, and finds the place to begin.
 func (t *tailFlags) prepare(ctx context.Context, env environ, patterns []string, notices *notices) (err error) {
-	for _, text := range patterns {
-		p := fedmsg.Pattern(text)
-		if err := p.Validate(); err != nil {
-			return usageError{err}
-		}
-		t.patterns = append(t.patterns, p)
-	}
-	if t.filter, err = topics.New(t.Topics, t.Exclude, t.Include); err != nil {
+	if t.filter, t.patterns, err = t.Read(patterns); err != nil {
 		return usageError{err}
-	}
-	if len(t.patterns) == 0 {
-		t.patterns = t.filter.Ask()
 	}
 	if t.Count < 0 {
 		return usageError{fmt.Errorf("--count: must not be negative, is %d", t.Count)}
@@ -143,39 +130,40 @@ func (t *tailFlags) prepare(ctx context.Context, env environ, patterns []string,
 		}
 		t.describer, t.watch = engine, engine.Watch
 	}
-	return t.findPlace(ctx)
+	t.after, err = t.findPlace(ctx, t.After, t.Since)
+	return err
 }
 
-// findPlace turns --after and --since into a place in the log.
-func (t *tailFlags) findPlace(ctx context.Context) error {
+// findPlace turns --after and --since into a place in the log; nil if both are empty.
+func (b *busFlags) findPlace(ctx context.Context, after, since string) (*fedmsg.Seq, error) {
 	switch {
-	case t.After != "" && t.Since != "":
-		return usageError{errors.New("--after and --since do not go together")}
-	case t.After != "":
-		n, err := strconv.ParseUint(t.After, 10, 63)
+	case after != "" && since != "":
+		return nil, usageError{errors.New("--after and --since do not go together")}
+	case after != "":
+		n, err := strconv.ParseUint(after, 10, 63)
 		if err != nil {
-			return usageError{fmt.Errorf("--after: %q is no place in a log, from 0 to %d", t.After, uint64(math.MaxInt64))}
+			return nil, usageError{fmt.Errorf("--after: %q is no place in a log, from 0 to %d", after, uint64(math.MaxInt64))}
 		}
-		t.after = new(fedmsg.Seq(n))
-	case t.Since != "":
-		since, err := parseSince(t.Since, time.Now())
+		return new(fedmsg.Seq(n)), nil
+	case since != "":
+		at, err := parseSince(since, time.Now())
 		if err != nil {
-			return usageError{fmt.Errorf("--since: %w", err)}
+			return nil, usageError{fmt.Errorf("--since: %w", err)}
 		}
-		if !strings.HasPrefix(t.URL, "http") {
-			return usageError{fmt.Errorf("--since: %s has no past to begin with; read from a bus over http://", t.URL)}
+		if !strings.HasPrefix(b.URL, "http") {
+			return nil, usageError{fmt.Errorf("--since: %s has no past to begin with; read from a bus over http://", b.URL)}
 		}
-		first, err := httpFirstAfter(t.URL, t.Token)
+		first, err := httpFirstAfter(b.URL, b.Token)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		place, err := placeBefore(ctx, first, since)
+		place, err := placeBefore(ctx, first, at)
 		if err != nil {
-			return fmt.Errorf("--since: %w", err)
+			return nil, fmt.Errorf("--since: %w", err)
 		}
-		t.after = &place
+		return &place, nil
 	}
-	return nil
+	return nil, nil
 }
 
 // An arrival is what an iteration yields.
@@ -322,13 +310,14 @@ func (t *tailFlags) print(ctx context.Context, out *bufio.Writer, e fedmsg.Entry
 	return err
 }
 
-// noticesPerMinute bounds what is told about one tail.
+// noticesPerMinute bounds what one command tells.
 const noticesPerMinute = 8
 
-// notices tells people on standard error what happens to their tail, and not too
-// often.
+// notices tells people on standard error what happens to their tail or trigger, and not
+// too often.
 type notices struct {
-	w io.Writer
+	w    io.Writer
+	name string // of the command
 
 	mu      sync.Mutex
 	minute  time.Time // when the present minute began
@@ -342,7 +331,7 @@ func (n *notices) tell(text string) {
 	defer n.mu.Unlock()
 	if now := time.Now(); now.Sub(n.minute) > time.Minute {
 		if n.skipped > 0 {
-			fmt.Fprintf(n.w, "fedmsg tail: %d notices were not shown\n", n.skipped)
+			fmt.Fprintf(n.w, "%s: %d notices were not shown\n", n.name, n.skipped)
 		}
 		n.minute, n.told, n.skipped = now, 0, 0
 	}
@@ -351,7 +340,7 @@ func (n *notices) tell(text string) {
 		return
 	}
 	n.told++
-	fmt.Fprintf(n.w, "fedmsg tail: %s\n", cleanLine(text))
+	fmt.Fprintf(n.w, "%s: %s\n", n.name, cleanLine(text))
 }
 
 // once tells a text that was not told before.

@@ -289,7 +289,7 @@ func TestTailEndsWithItsOutput(t *testing.T) {
 func TestNoticesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var w bytes.Buffer
-		n := &notices{w: &w}
+		n := &notices{w: &w, name: "fedmsg tail"}
 		for range 10 * 60 { // ten minutes of trouble, one notice a second
 			n.tell("connection lost, will reconnect\x1b[2J")
 			time.Sleep(time.Second)

@@ -1,5 +1,5 @@
-// Package topics says by their topics which messages fedmsg tail shows, with the flags
-// that fedmsg-tail had.
+// Package topics says which messages fedmsg tail shows and fedmsg trigger takes, with the
+// flags that fedmsg-tail had.
 package topics
 
 import (
@@ -7,9 +7,45 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spf13/pflag"
+
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/internal/pyregexp"
 )
+
+// Flags are the flags that say which topics are wanted.
+type Flags struct {
+	Topics           []string
+	Exclude, Include string
+}
+
+// Add defines the flags. what is a word for what becomes of a message: show, take.
+func (c *Flags) Add(f *pflag.FlagSet, what string) {
+	f.StringArrayVar(&c.Topics, "topic", nil, what+" topics that begin with PREFIX; may be given often")
+	f.StringVar(&c.Exclude, "exclude", "_heartbeat", "leave out topics in which the regular expression RE is found")
+	f.StringVar(&c.Include, "include", "^((?!_heartbeat).)*$", what+" only topics in which the regular expression RE is found")
+}
+
+// Read makes a filter of the flags and of patterns that stand beside them, and the
+// patterns to ask the bus for; none for all topics.
+func (c *Flags) Read(texts []string) (f Filter, ask []fedmsg.Pattern, err error) {
+	for _, text := range texts {
+		p := fedmsg.Pattern(text)
+		if err := p.Validate(); err != nil {
+			return f, nil, err
+		}
+		ask = append(ask, p)
+	}
+	if f, err = New(c.Topics, c.Exclude, c.Include); err == nil && len(ask) == 0 {
+		ask = f.Ask()
+	}
+	return f, ask, err
+}
+
+// IsVouchedFor reports whether the bus knew who said a message.
+func IsVouchedFor(e fedmsg.Entry) bool {
+	return e.Verified != "" && e.Verified != fedmsg.Unverified
+}
 
 // A Filter says which topics are shown. [New] makes one.
 type Filter struct {
