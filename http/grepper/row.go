@@ -19,11 +19,25 @@ type rower func(ctx context.Context, dst []byte, e fedmsg.Entry, now time.Time, 
 
 // appendText appends a string as JSON.
 func appendText(dst []byte, s string) []byte {
+	if isPlain(s) {
+		return append(append(append(dst, '"'), s...), '"')
+	}
 	text, err := json.Marshal(s)
 	if err != nil {
 		panic(err) // cannot be: a string
 	}
 	return append(dst, text...)
+}
+
+// isPlain reports whether there is nothing in a string that JSON, or a page that has it
+// in a script, wants escaped.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			return false
+		}
+	}
+	return true
 }
 
 // appendOptional appends a string, or null for none.
@@ -56,12 +70,12 @@ func member(dst []byte, name string) []byte {
 
 // kept returns the JSON text of a field if it begins as it should, else what stands
 // for it.
-func kept(field json.RawMessage, begins, otherwise string) string {
+func kept(field json.RawMessage, begins, otherwise string) []byte {
 	text := bytes.TrimSpace(field)
 	if len(text) == 0 || !strings.ContainsRune(begins, rune(text[0])) {
-		return otherwise
+		return []byte(otherwise)
 	}
-	return string(plainJSON(text))
+	return plainJSON(text)
 }
 
 // plainJSON returns JSON that every reader takes: Python's NaN and Infinity, which
@@ -164,10 +178,10 @@ func (g *Grepper) messagingRow(ctx context.Context, dst []byte, e fedmsg.Entry, 
 
 // messagingHeaders returns the headers of a message with its time among them, and its
 // priority.
-func messagingHeaders(m *fedmsg.Message) (headers []byte, priority string) {
-	headers, priority = []byte{'{'}, "0"
+func messagingHeaders(m *fedmsg.Message) (headers, priority []byte) {
+	headers, priority = []byte{'{'}, []byte{'0'}
 	text := kept(m.Fields("headers")[0], "{", "{}")
-	own, err := fedmsg.DecodeObject([]byte(text))
+	own, err := fedmsg.DecodeObject(text)
 	if err != nil {
 		own = nil // cannot be: it is JSON and begins with a brace
 	}

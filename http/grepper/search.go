@@ -28,6 +28,13 @@ const (
 	reserve = 3 * time.Second
 )
 
+// About how many bytes there are in an answer besides its rows, and in a row besides its
+// message.
+const (
+	perAnswer = 1 << 10
+	perRow    = 1 << 9
+)
+
 // search answers with a page of what parameters ask for, each message by row.
 func (g *Grepper) search(row rower, list string) answerer {
 	return func(ctx context.Context, r *request) (*answer, error) {
@@ -45,7 +52,11 @@ func (g *Grepper) search(row rower, list string) answerer {
 		if r.wantsPage() {
 			return g.list(ctx, r, found.entries, chrome)
 		}
-		body := []byte("{")
+		size := perAnswer
+		for _, e := range found.entries {
+			size += len(e.Message.Bytes()) + perRow
+		}
+		body := append(make([]byte, 0, size), '{')
 		body = append(member(body, list), '[')
 		for i, e := range found.entries {
 			if i > 0 {

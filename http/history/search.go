@@ -66,8 +66,18 @@ func optional(s string) *string {
 	return &s
 }
 
+// perElement is about how many bytes an element has besides its message.
+const perElement = 128
+
 // appendList appends a list of elements.
 func (a *API) appendList(ctx context.Context, dst []byte, entries []fedmsg.Entry, s shape) []byte {
+	if s.fields == nil {
+		size := perElement // of what follows the list
+		for _, e := range entries {
+			size += len(e.Message.Compact()) + perElement
+		}
+		dst = slices.Grow(dst, size)
+	}
 	dst = append(dst, '[')
 	for i, e := range entries {
 		if i > 0 {

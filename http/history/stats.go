@@ -24,14 +24,12 @@ func (a *API) top(ctx context.Context, r *route.Request) (*route.Answer, error) 
 	if err != nil {
 		return nil, err
 	}
-	f, complete, err := a.facet(ctx, q, r.Text("by"), r.Number("limit"))
+	by := r.Text("by")
+	counted, err := a.countBy(ctx, q, r.Number("limit"), fedmsg.Field(by), "")
 	if err != nil {
 		return nil, err
 	}
-	all, err := a.cfg.Archive.Count(ctx, q, fedmsg.Grouping{})
-	if err != nil {
-		return nil, err
-	}
+	f, all := facetOf(by, counted[0]), counted[1]
 	answer := struct {
 		stretch
 		By     string  `json:"by"`
@@ -42,7 +40,7 @@ func (a *API) top(ctx context.Context, r *route.Request) (*route.Answer, error) 
 	for _, row := range all.Rows {
 		answer.Total += row.N
 	}
-	complete = complete && !all.Estimate
+	complete := !counted[0].Estimate && !all.Estimate
 	answer.stretch = stretchOf(r, q, complete)
 	t := &route.Sheet{Head: []string{f.Field, "n"}}
 	for _, v := range f.Values {
@@ -119,14 +117,11 @@ func (a *API) compare(ctx context.Context, r *route.Request) (*route.Answer, err
 		if !ok {
 			break
 		}
-		counts, err := a.cfg.Archive.Count(ctx, q, fedmsg.Grouping{Field: fedmsg.Field(field), Limit: manyNames})
+		counted, err := a.countBy(ctx, q, manyNames, fedmsg.Field(field), "")
 		if err != nil {
 			return nil, err
 		}
-		all, err := a.cfg.Archive.Count(ctx, q, fedmsg.Grouping{})
-		if err != nil {
-			return nil, err
-		}
+		counts, all := counted[0], counted[1]
 		isNow := q.Until.Equal(now.Until)
 		complete = complete && !counts.Estimate && !all.Estimate
 		add := func(c *change, n int64) {
