@@ -8,6 +8,7 @@ import (
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/fedmsgtest"
+	"github.com/fedora-infra/fedmsg-go/fedmsgtest/zmtp"
 )
 
 func TestValue(t *testing.T) {
@@ -67,7 +68,7 @@ func TestFrames(t *testing.T) {
 		{[][]byte{make([]byte, 256)}, "0200000000000001000000"},
 		{[][]byte{make([]byte, 256), nil}, "0300000000000001000000"},
 	} {
-		got := fedmsgtest.Frames(tt.frames...)
+		got := zmtp.Frames(tt.frames...)
 		if text := hex.EncodeToString(got[:min(11, len(got))]); text != tt.want {
 			t.Errorf("Frames of %d frames, the first of %d bytes = %s, want %s", len(tt.frames), len(tt.frames[0]), text, tt.want)
 		}

@@ -78,10 +78,7 @@ func OpenArchive(ctx context.Context, cfg ArchiveConfig, logger *slog.Logger) (*
 	case err != nil:
 		return nil, fmt.Errorf("archive %q: lock: %w", cfg.Dir, err)
 	case !ok:
-		return nil, &fedmsg.HintError{
-			Err:  fmt.Errorf("archive %q: %w", cfg.Dir, locked("archive")),
-			Hint: "is a bus running with this directory already? give each its own",
-		}
+		return nil, &fedmsg.HintError{Err: fmt.Errorf("archive %q: %w", cfg.Dir, locked("archive")), Hint: "is a bus running with this directory already? give each its own"}
 	}
 	if kind := disk.Network(cfg.Dir); kind != "" && logger != nil {
 		logger.WarnContext(ctx, "the archive is on a file system of another machine, which may lose what is written: keep it on a disk of this one", "dir", cfg.Dir, "reason", kind)

@@ -66,10 +66,9 @@ func (l *Log) Notes(ctx context.Context, prefix string) (map[string][]byte, erro
 func (l *Log) Note(ctx context.Context, documents map[string][]byte) error {
 	err := l.do(ctx, nil, func(c *conn) (err error) {
 		for name, document := range documents {
-			if document == nil {
-				err = errors.Join(err, c.exec("DELETE FROM meta WHERE name = ?", notePrefix+name))
-			} else {
-				err = errors.Join(err, c.exec("INSERT OR REPLACE INTO meta VALUES (?, ?)", notePrefix+name, document))
+			err = errors.Join(err, c.exec("DELETE FROM meta WHERE name = ?", notePrefix+name))
+			if document != nil {
+				err = errors.Join(err, c.exec("INSERT INTO meta VALUES (?, ?)", notePrefix+name, document))
 			}
 		}
 		return err

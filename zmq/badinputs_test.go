@@ -13,6 +13,7 @@ import (
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/fedmsgtest"
+	"github.com/fedora-infra/fedmsg-go/fedmsgtest/zmtp"
 	"github.com/fedora-infra/fedmsg-go/zmq"
 )
 
@@ -115,7 +116,7 @@ func TestBadInputsFrames(t *testing.T) {
 		}
 		passed, rejected := b.count(), fedmsgtest.Value(s, "messages_rejected_total")
 		reason := fedmsgtest.Value(s, "messages_rejected_total", "reason", string(c.Must.Reason))
-		if _, err := nc.Write(fedmsgtest.Frames(fs...)); err != nil && want != fedmsg.TooLarge {
+		if _, err := nc.Write(zmtp.Frames(fs...)); err != nil && want != fedmsg.TooLarge {
 			t.Fatalf("%s: %v", c.Name, err)
 		}
 		fedmsgtest.Eventually(t, 5*time.Second, "an answer to "+c.Name, func() bool {

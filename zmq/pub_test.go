@@ -19,6 +19,7 @@ import (
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/fedmsgtest"
+	"github.com/fedora-infra/fedmsg-go/fedmsgtest/zmtp"
 	"github.com/fedora-infra/fedmsg-go/zmq"
 )
 
@@ -52,7 +53,7 @@ func TestPubCountsSubscriptions(t *testing.T) {
 		if takers := p.Send("org.a.b", []byte("{}")); (takers == 1) != step.want {
 			t.Errorf("step %d: Send = %d, want it to be queued: %v", i, takers, step.want)
 		} else if takers == 1 {
-			want = fedmsgtest.Frames([]byte("org.a.b"), []byte("{}"))
+			want = zmtp.Frames([]byte("org.a.b"), []byte("{}"))
 		}
 		expect(t, nc, fmt.Sprintf("the message after step %d", i), want)
 	}
@@ -67,7 +68,7 @@ func TestPubClosesConnections(t *testing.T) {
 	}{
 		{"a long subscription", []byte("\x02\x00\x00\x00\x00\x00\x01\x00\x00"), fedmsg.TooLarge},
 		{"a long command", []byte("\x06\x00\x00\x00\x00\x00\x01\x00\x00"), fedmsg.TooLarge},
-		{"a prefix longer than any topic", fedmsgtest.Frames(append([]byte{1}, make([]byte, 600)...)), fedmsg.TooLarge},
+		{"a prefix longer than any topic", zmtp.Frames(append([]byte{1}, make([]byte, 600)...)), fedmsg.TooLarge},
 		{"four subscriptions", []byte("\x00\x02\x01a\x00\x02\x01a\x00\x02\x01b\x00\x02\x01c\x00\x02\x01d"), fedmsg.TooManySubscriptions},
 		{"frames without end", bytes.Repeat([]byte{1, 0}, 17), fedmsg.FrameCount},
 		{"a flag that is not there", []byte("\x08\x00"), zmq.ProtocolError},
@@ -112,25 +113,25 @@ func TestPubHandshake(t *testing.T) {
 		say  []byte
 		want fedmsg.Reason // "" is a success
 	}{
-		{"3.1", append(fedmsgtest.Greeting(1), fedmsgtest.Ready("SUB")...), ""},
-		{"3.0", append(fedmsgtest.Greeting(0), fedmsgtest.Ready("SUB")...), ""},
-		{"a later version", append(append([]byte("\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f\x04\x02"), fedmsgtest.Greeting(0)[12:]...), fedmsgtest.Ready("XSUB")...), ""},
-		{"a signature with other padding", append(append([]byte("\xff12345678\x7f"), fedmsgtest.Greeting(0)[10:]...), fedmsgtest.Ready("SUB")...), ""},
+		{"3.1", append(zmtp.Greeting(1), zmtp.Ready("SUB")...), ""},
+		{"3.0", append(zmtp.Greeting(0), zmtp.Ready("SUB")...), ""},
+		{"a later version", append(append([]byte("\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f\x04\x02"), zmtp.Greeting(0)[12:]...), zmtp.Ready("XSUB")...), ""},
+		{"a signature with other padding", append(append([]byte("\xff12345678\x7f"), zmtp.Greeting(0)[10:]...), zmtp.Ready("SUB")...), ""},
 		{"1.0", []byte("\x01\x00"), zmq.ProtocolError},
 		{"2.0", v2, zmq.ProtocolError},
 		{"no signature", []byte("\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7e"), zmq.ProtocolError},
-		{"curve", append(fedmsgtest.Greeting(1)[:12], append([]byte("CURVE"), make([]byte, 47)...)...), zmq.ProtocolError},
-		{"another publisher", append(fedmsgtest.Greeting(1), fedmsgtest.Ready("PUB")...), zmq.ProtocolError},
-		{"no socket type", append(fedmsgtest.Greeting(1), "\x04\x06\x05READY"...), zmq.ProtocolError},
-		{"half a property", append(fedmsgtest.Greeting(1), "\x04\x0b\x05READY\x0bSock"...), zmq.ProtocolError},
-		{"a property that is longer than the command", append(fedmsgtest.Greeting(1), "\x04\x0c\x05READY\x01a\x00\x00\xff\x00"...), zmq.ProtocolError},
-		{"a message instead", append(fedmsgtest.Greeting(1), "\x00\x01\x01"...), zmq.ProtocolError},
-		{"another command instead", append(fedmsgtest.Greeting(1), "\x04\x0a\x09SUBSCRIBE"...), zmq.ProtocolError},
-		{"an error instead", append(fedmsgtest.Greeting(1), "\x04\x09\x05ERROR\x02no"...), zmq.ProtocolError},
-		{"a READY without end", append(fedmsgtest.Greeting(1), "\x06\x00\x00\x00\x00\x00\x01\x00\x00"...), fedmsg.TooLarge},
+		{"curve", append(zmtp.Greeting(1)[:12], append([]byte("CURVE"), make([]byte, 47)...)...), zmq.ProtocolError},
+		{"another publisher", append(zmtp.Greeting(1), zmtp.Ready("PUB")...), zmq.ProtocolError},
+		{"no socket type", append(zmtp.Greeting(1), "\x04\x06\x05READY"...), zmq.ProtocolError},
+		{"half a property", append(zmtp.Greeting(1), "\x04\x0b\x05READY\x0bSock"...), zmq.ProtocolError},
+		{"a property that is longer than the command", append(zmtp.Greeting(1), "\x04\x0c\x05READY\x01a\x00\x00\xff\x00"...), zmq.ProtocolError},
+		{"a message instead", append(zmtp.Greeting(1), "\x00\x01\x01"...), zmq.ProtocolError},
+		{"another command instead", append(zmtp.Greeting(1), "\x04\x0a\x09SUBSCRIBE"...), zmq.ProtocolError},
+		{"an error instead", append(zmtp.Greeting(1), "\x04\x09\x05ERROR\x02no"...), zmq.ProtocolError},
+		{"a READY without end", append(zmtp.Greeting(1), "\x06\x00\x00\x00\x00\x00\x01\x00\x00"...), fedmsg.TooLarge},
 		{"nothing", nil, fedmsg.HandshakeTimeout},
 		{"half a signature", []byte("\xff\x00\x00"), fedmsg.HandshakeTimeout},
-		{"a greeting and no more", fedmsgtest.Greeting(1), fedmsg.HandshakeTimeout},
+		{"a greeting and no more", zmtp.Greeting(1), fedmsg.HandshakeTimeout},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -248,7 +249,7 @@ func TestPubSilentConnections(t *testing.T) {
 	}
 	fedmsgtest.Eventually(t, 5*time.Second, "all connections", func() bool { return fedmsgtest.Value(p, "zmq_connections") == float64(count+1) })
 	p.Send("org.a", []byte("{}"))
-	expect(t, nc, "the message of the one who reads", fedmsgtest.Frames([]byte("org.a"), []byte("{}")))
+	expect(t, nc, "the message of the one who reads", zmtp.Frames([]byte("org.a"), []byte("{}")))
 	rawSubscriber(t, p.Addrs()[0]).Close()
 	fedmsgtest.Eventually(t, 10*time.Second, "their end", func() bool {
 		return fedmsgtest.Value(p, "messages_rejected_total", "reason", string(fedmsg.HandshakeTimeout)) == float64(count)
@@ -321,7 +322,7 @@ func TestPubOutOfFiles(t *testing.T) {
 		t.Fatalf("%d bytes came without a file descriptor for the connection", n)
 	}
 	restore()
-	expect(t, late, "the signature, later", fedmsgtest.Greeting(1)[:10])
+	expect(t, late, "the signature, later", zmtp.Greeting(1)[:10])
 }
 
 // A socket that is closed still sends what is queued.
@@ -337,7 +338,7 @@ func TestPubLingers(t *testing.T) {
 	var want int
 	for range count {
 		p.Send("org.a", make([]byte, 1000))
-		want += len(fedmsgtest.Frames([]byte("org.a"), make([]byte, 1000)))
+		want += len(zmtp.Frames([]byte("org.a"), make([]byte, 1000)))
 	}
 	go stop()
 	if got, err := io.Copy(io.Discard, nc); got != int64(want) || err != nil {

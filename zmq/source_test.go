@@ -12,6 +12,7 @@ import (
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/fedmsgtest"
+	"github.com/fedora-infra/fedmsg-go/fedmsgtest/zmtp"
 	"github.com/fedora-infra/fedmsg-go/zmq"
 )
 
@@ -41,7 +42,7 @@ func TestSourceRefuses(t *testing.T) {
 	nc := rawPublisher(t, addr) // one connection, which survives all of it
 	for _, tt := range tests {
 		passed, rejected := b.count(), fedmsgtest.Value(s, "messages_rejected_total", "edge", "zmq", "reason", string(tt.want))
-		write(t, nc, fedmsgtest.Frames(tt.frames...))
+		write(t, nc, zmtp.Frames(tt.frames...))
 		fedmsgtest.Eventually(t, 5*time.Second, "an answer to "+tt.name, func() bool {
 			return b.count() > passed || fedmsgtest.Value(s, "messages_rejected_total", "edge", "zmq", "reason", string(tt.want)) > rejected && tt.want != ""
 		})

@@ -4,14 +4,14 @@ import (
 	"net"
 	"testing"
 
-	"github.com/fedora-infra/fedmsg-go/fedmsgtest"
+	"github.com/fedora-infra/fedmsg-go/fedmsgtest/zmtp"
 )
 
 // rawPeer connects to a socket and greets as a socket of some kind.
 func rawPeer(t testing.TB, addr, kind string, theirs string) net.Conn {
 	t.Helper()
 	nc := dial(t, addr)
-	fedmsgtest.Greet(t, nc, 1, kind, theirs)
+	zmtp.Greet(t, nc, 1, kind, theirs)
 	return nc
 }
 

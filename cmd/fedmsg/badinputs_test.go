@@ -19,6 +19,7 @@ import (
 	fedmsg "github.com/fedora-infra/fedmsg-go"
 	"github.com/fedora-infra/fedmsg-go/bus"
 	"github.com/fedora-infra/fedmsg-go/fedmsgtest"
+	"github.com/fedora-infra/fedmsg-go/fedmsgtest/zmtp"
 	"github.com/fedora-infra/fedmsg-go/mem"
 	"github.com/fedora-infra/fedmsg-go/x509"
 	"github.com/fedora-infra/fedmsg-go/zmq"
@@ -117,11 +118,11 @@ func dialPub(t *testing.T, from, to string) net.Conn {
 		t.Fatalf("dial the bus: %v", err)
 	}
 	t.Cleanup(func() { c.Close() })
-	fedmsgtest.Greet(t, c, 0, "PUB", "SUB")
+	zmtp.Greet(t, c, 0, "PUB", "SUB")
 	if err := c.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.ReadFull(c, make([]byte, len(fedmsgtest.Frames([]byte{1})))); err != nil {
+	if _, err := io.ReadFull(c, make([]byte, len(zmtp.Frames([]byte{1})))); err != nil {
 		t.Fatalf("their subscription to everything: %v", err)
 	}
 	if err := c.SetReadDeadline(time.Time{}); err != nil {
@@ -143,7 +144,7 @@ func (h *hardBus) control(t *testing.T) {
 	}
 	c := dialPub(t, "127.0.0.2", h.addr)
 	defer c.Close()
-	if _, err := c.Write(fedmsgtest.Frames([]byte(m.Topic), m.Bytes())); err != nil {
+	if _, err := c.Write(zmtp.Frames([]byte(m.Topic), m.Bytes())); err != nil {
 		t.Fatal(err)
 	}
 	fedmsgtest.Eventually(t, time.Second, "the control message is stored", func() bool {
@@ -221,7 +222,7 @@ func (h *hardBus) sendFrames(t *testing.T, c fedmsgtest.ZMQCase) {
 	defer conn.Close()
 	start := time.Now()
 	times := max(1, c.Input.Times, c.Must.Times)
-	wire := fedmsgtest.Frames(c.Input.Frames...)
+	wire := zmtp.Frames(c.Input.Frames...)
 	go func() {
 		for range times {
 			if _, err := conn.Write(wire); err != nil {

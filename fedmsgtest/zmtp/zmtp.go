@@ -1,4 +1,6 @@
-package fedmsgtest
+// Package zmtp spells the bytes of ZMTP 3 (ZeroMQ RFC 23) by hand, so that a test of a
+// socket does not lean on what it tests.
+package zmtp
 
 import (
 	"encoding/binary"
@@ -7,9 +9,6 @@ import (
 	"testing"
 	"time"
 )
-
-// The bytes of ZMTP 3 (ZeroMQ RFC 23), spelled by hand, so that a test of a
-// socket does not lean on what it tests.
 
 // Greeting is the greeting of ZMTP 3.minor with the mechanism NULL.
 func Greeting(minor byte) []byte {
