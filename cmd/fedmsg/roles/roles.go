@@ -92,8 +92,9 @@ keeps no history. Its log is in relay/ below the state directory.
 		Preset: config.Preset{"gateway": "", "archive.enabled": "false", "moksha.livesocket.websocket.port": "0"},
 		Long: `Run a relay that signs with its own certificate what comes unsigned from publishers
 that it knows: over a socket in a file (ipc://, whose directory says who may open it),
-from networks that allow_unauthenticated_inbound names, and over HTTP with a token. All
-else must be signed, or is refused. Its log is in signing-relay/ below the state directory.
+from networks that allow_unauthenticated_inbound names, and over HTTP with a token.
+All else must be signed, or is refused. Its log is in signing-relay/ below the state
+directory.
 
 The relay that was called so signed whatever reached it.`,
 		Example: `  # programs of the group that may enter /run/fedmsg speak with this machine's name
