@@ -116,11 +116,9 @@ type Result struct {
 	Err error
 	// Unfinished counts the messages that were read and not worked off.
 	Unfinished int
-	// After is the place after which another Run goes on: the oldest unfinished
-	// message follows it. Placed says that there is one: that something was read that
-	// has a place.
-	After  fedmsg.Seq
-	Placed bool
+	// Oldest is the first place of those; 0 if they have none. Who reads after the place
+	// before it goes on with them.
+	Oldest fedmsg.Seq
 }
 
 // A Queue has something done for messages. It may be used by one Run at a time.
@@ -255,7 +253,6 @@ type run struct {
 	whole   bool  // nothing more will come
 	broken  error // what ended the reading
 	stopped error // why nothing more is begun
-	last    fedmsg.Seq
 	result  Result
 	undone  []fedmsg.Entry
 }
@@ -284,7 +281,6 @@ func (r *run) take(a arrival, ok bool) {
 		key = r.cfg.Key(a.entry)
 	}
 	r.waiting.add(a.entry, key)
-	r.last = max(r.last, a.entry.Seq)
 	r.read++
 	if r.read == r.cfg.Count {
 		r.whole = true
@@ -383,10 +379,10 @@ func (r *run) end(why error) {
 }
 
 func (r *run) total() Result {
-	r.result.After, r.result.Placed, r.result.Unfinished = r.last, r.last > 0, len(r.undone)
+	r.result.Unfinished = len(r.undone)
 	for _, e := range r.undone {
-		if e.Seq > 0 {
-			r.result.After = min(r.result.After, e.Seq-1)
+		if oldest := &r.result.Oldest; *oldest == 0 || e.Seq < *oldest {
+			*oldest = e.Seq
 		}
 	}
 	return r.result

@@ -128,91 +128,91 @@ func TestQueue(t *testing.T) {
 	}{
 		"at once, one after another": {
 			script: &script{come: []time.Duration{0, 0, 5 * s}, lasts: 2 * s},
-			began:  "0s 1, 2s 2, 5s 3", want: trigger.Result{Done: 3, After: 3, Placed: true},
+			began:  "0s 1, 2s 2, 5s 3", want: trigger.Result{Done: 3},
 		},
 		"each message begins the wait anew, and then each has its run": {
 			cfg:    trigger.Config{WaitFor: 3 * s},
 			script: &script{come: []time.Duration{0, 2 * s, 4 * s, 20 * s}, lasts: 1 * s, stays: true, stop: 30 * s},
-			began:  "7s 1, 8s 2, 9s 3, 23s 4", want: trigger.Result{Done: 4, After: 4, Placed: true}, err: context.Canceled,
+			began:  "7s 1, 8s 2, 9s 3, 23s 4", want: trigger.Result{Done: 4}, err: context.Canceled,
 		},
 		"a queue that is longer than its limit is worked off at once": {
 			cfg:    trigger.Config{WaitFor: 60 * s, MaxQueue: 2},
 			script: &script{come: []time.Duration{0, 1 * s, 2 * s, 3 * s}, stays: true, stop: 100 * s},
-			began:  "2s 1, 2s 2, 2s 3, 1m3s 4", want: trigger.Result{Done: 4, After: 4, Placed: true}, err: context.Canceled,
+			began:  "2s 1, 2s 2, 2s 3, 1m3s 4", want: trigger.Result{Done: 4}, err: context.Canceled,
 		},
 		"what comes last is not waited for": {
 			cfg:    trigger.Config{WaitFor: 60 * s},
 			script: &script{come: []time.Duration{0, 1 * s}},
-			began:  "1s 1, 1s 2", want: trigger.Result{Done: 2, After: 2, Placed: true},
+			began:  "1s 1, 1s 2", want: trigger.Result{Done: 2},
 		},
 		"one run for all": {
 			cfg:    trigger.Config{WaitFor: 3 * s, Batch: true},
 			script: &script{come: []time.Duration{0, 2 * s, 10 * s}, stays: true, stop: 30 * s},
-			began:  "5s 1 2, 13s 3", want: trigger.Result{Done: 3, After: 3, Placed: true}, err: context.Canceled,
+			began:  "5s 1 2, 13s 3", want: trigger.Result{Done: 3}, err: context.Canceled,
 		},
 		"one run for all that came during the last one": {
 			cfg:    trigger.Config{Batch: true},
 			script: &script{come: []time.Duration{0, 1 * s, 2 * s, 3 * s}, lasts: 10 * s},
-			began:  "0s 1, 10s 2 3 4", want: trigger.Result{Done: 4, After: 4, Placed: true},
+			began:  "0s 1, 10s 2 3 4", want: trigger.Result{Done: 4},
 		},
 		"enough": {
 			cfg:    trigger.Config{Count: 2, WaitFor: 60 * s},
 			script: &script{come: []time.Duration{0, 1 * s, 2 * s}, lasts: 5 * s, stays: true},
-			began:  "1s 1, 6s 2", want: trigger.Result{Done: 2, After: 2, Placed: true},
+			began:  "1s 1, 6s 2", want: trigger.Result{Done: 2},
 		},
 		"several at a time, and those of a topic in order": {
 			cfg:    trigger.Config{Jobs: 2},
 			script: &script{come: []time.Duration{0, 1 * s, 1 * s, 2 * s}, lasts: 10 * s},
-			began:  "0s 1, 1s 2, 10s 3, 11s 4", want: trigger.Result{Done: 4, After: 4, Placed: true},
+			began:  "0s 1, 1s 2, 10s 3, 11s 4", want: trigger.Result{Done: 4},
 		},
 		"no more than so many at a time, whatever they are about": {
 			cfg:    trigger.Config{Jobs: 3, Key: func(e fedmsg.Entry) string { return e.Message.ID }},
 			script: &script{come: []time.Duration{0, 1 * s, 2 * s, 3 * s}, lasts: 10 * s},
-			began:  "0s 1, 1s 2, 2s 3, 10s 4", want: trigger.Result{Done: 4, After: 4, Placed: true},
+			began:  "0s 1, 1s 2, 2s 3, 10s 4", want: trigger.Result{Done: 4},
 		},
 		"a failure is told, and the next has its turn": {
 			script: &script{come: []time.Duration{0, 0}, fails: map[fedmsg.Seq]int{1: 9}},
 			began:  "0s 1, 0s 2", told: "1: attempt 1, again 1s, last true",
-			want: trigger.Result{Done: 1, Failed: 1, After: 2, Placed: true},
+			want: trigger.Result{Done: 1, Failed: 1},
 		},
 		"the wait between tries doubles, and the next keeps its place": {
 			cfg:    trigger.Config{Retries: 3, RetryMax: 3 * s},
 			script: &script{come: []time.Duration{0, 0}, fails: map[fedmsg.Seq]int{1: 3}},
 			began:  "0s 1, 1s 1, 3s 1, 6s 1, 6s 2",
 			told:   "1: attempt 1, again 1s, last false, 1: attempt 2, again 2s, last false, 1: attempt 3, again 3s, last false",
-			want:   trigger.Result{Done: 2, After: 2, Placed: true},
+			want:   trigger.Result{Done: 2},
 		},
 		"until it succeeds": {
 			cfg:    trigger.Config{Retries: -1},
 			script: &script{come: []time.Duration{0}, fails: map[fedmsg.Seq]int{1: 2}},
 			began:  "0s 1, 1s 1, 3s 1",
 			told:   "1: attempt 1, again 1s, last false, 1: attempt 2, again 2s, last false",
-			want:   trigger.Result{Done: 1, After: 1, Placed: true},
+			want:   trigger.Result{Done: 1},
 		},
 		"what is to be given up is not tried again": {
 			cfg:    trigger.Config{Retries: -1},
 			script: &script{come: []time.Duration{0}, fails: map[fedmsg.Seq]int{1: -1}},
 			began:  "0s 1", told: "1: bad message: not to be tried again, again 1s, last true",
-			want: trigger.Result{Failed: 1, After: 1, Placed: true},
+			want: trigger.Result{Failed: 1},
 		},
 		"a stop ends the wait, and lets what runs end": {
 			script: &script{come: []time.Duration{0, 1 * s, 2 * s}, lasts: 10 * s, stays: true, stop: 5 * s},
-			began:  "0s 1", want: trigger.Result{Done: 1, Unfinished: 2, After: 1, Placed: true}, err: context.Canceled,
+			began:  "0s 1", want: trigger.Result{Done: 1, Unfinished: 2, Oldest: 2}, err: context.Canceled,
 		},
 		"a stop during the wait": {
 			cfg:    trigger.Config{WaitFor: 60 * s},
 			script: &script{come: []time.Duration{0, 1 * s}, stays: true, stop: 5 * s},
-			want:   trigger.Result{Unfinished: 2, Placed: true}, err: context.Canceled,
+			want:   trigger.Result{Unfinished: 2, Oldest: 1}, err: context.Canceled,
 		},
 		"a stop between two tries": {
 			cfg:    trigger.Config{Retries: -1, RetryMin: 60 * s},
 			script: &script{come: []time.Duration{0, 1 * s}, stays: true, stop: 5 * s, fails: map[fedmsg.Seq]int{1: 9}},
 			began:  "0s 1", told: "1: attempt 1, again 1m0s, last false",
-			want: trigger.Result{Unfinished: 2, Placed: true}, err: context.Canceled,
+			want: trigger.Result{Unfinished: 2, Oldest: 1}, err: context.Canceled,
 		},
 		"a second stop breaks off what runs, and nobody is told that it failed": {
 			script: &script{come: []time.Duration{0, 1 * s}, lasts: 60 * s, stays: true, stop: 5 * s, kill: 7 * s},
-			began:  "0s 1", want: trigger.Result{Unfinished: 2, Placed: true}, err: context.Canceled,
+			began:  "0s 1", want: trigger.Result{Unfinished: 2, Oldest: 1}, err: context.Canceled,
 		},
 	}
 	for name, tt := range tests {
@@ -249,7 +249,7 @@ func TestQueueStopsWhenNobodyCanBeTold(t *testing.T) {
 		full := errors.New("no space left on device")
 		sc := script{come: []time.Duration{0, 0, 0}, fails: map[fedmsg.Seq]int{2: 1}, stays: true}
 		got, err := sc.run(t, trigger.Config{Failed: func(trigger.Failure) error { return full }})
-		if !errors.Is(err, full) || got.Done != 1 || got.After != 1 || !slices.Equal(sc.began, []string{"0s 1", "0s 2"}) {
+		if !errors.Is(err, full) || got.Done != 1 || got.Oldest != 2 || !slices.Equal(sc.began, []string{"0s 1", "0s 2"}) {
 			t.Errorf("Run = %+v, %v, began %q", got, err, sc.began)
 		}
 	})
@@ -269,7 +269,7 @@ func TestQueueReadsUntilAnError(t *testing.T) {
 				_ = yield(message(t, 7, "a"), nil) && yield(fedmsg.Entry{}, broken)
 			}
 		})
-		if !errors.Is(err, broken) || got != (trigger.Result{Done: 1, After: 7, Placed: true}) {
+		if !errors.Is(err, broken) || got != (trigger.Result{Done: 1}) {
 			t.Errorf("Run = %+v, %v", got, err)
 		}
 	})

@@ -294,8 +294,8 @@ func (r *reaction) failed(f trigger.Failure) error {
 func (r *reaction) sum(result trigger.Result, err error) error {
 	if n := result.Unfinished; n > 0 {
 		goOn := ""
-		if r.From == "" && result.Placed {
-			goOn = fmt.Sprintf("; --after %d goes on with them", result.After)
+		if r.From == "" && result.Oldest > 0 {
+			goOn = fmt.Sprintf("; --after %d goes on with them", result.Oldest-1)
 		}
 		fmt.Fprintf(r.Stderr, "%s: %d messages were not worked off%s\n", r.name, n, goOn)
 	}

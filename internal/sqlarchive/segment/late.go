@@ -19,6 +19,9 @@ import (
 //
 // What finds messages by their IDs is late likewise, in a small table beside the large one,
 // which take turns by ranges of the hash.
+//
+// How terms are parted is part of the schema: with other numbers lists would not be where
+// a segment says that they are.
 const (
 	sliceCount = 1 << sliceBits
 	sliceBits  = 3
