@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	nethttp "net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/fedora-infra/fedmsg-go/bus"
 	"github.com/fedora-infra/fedmsg-go/client"
 	"github.com/fedora-infra/fedmsg-go/http"
+	"github.com/fedora-infra/fedmsg-go/http/readers"
 	"github.com/fedora-infra/fedmsg-go/mem"
 	"github.com/fedora-infra/fedmsg-go/zmq"
 )
@@ -46,7 +48,11 @@ func startBus(ctx context.Context) (*testBus, error) {
 	if err != nil {
 		return nil, err
 	}
-	server, err := http.Listen(http.Config{Addr: "127.0.0.1:0", AllowAnonymousLoopback: true}, struct {
+	named, err := readers.New(ctx, readers.Config{Log: window, Last: window.Last, Find: window, Notes: new(mem.Notes), Lease: time.Second}, nil)
+	if err != nil {
+		return nil, err
+	}
+	server, err := http.Listen(http.Config{Addr: "127.0.0.1:0", AllowAnonymousLoopback: true, Routes: []func(*nethttp.ServeMux){named.Mount}}, struct {
 		*bus.Window
 		fedmsg.Publisher
 	}{window, gate}, fedmsg.Meters{}, nil)
@@ -58,7 +64,7 @@ func startBus(ctx context.Context) (*testBus, error) {
 	go func() {
 		done <- bus.Run(ctx,
 			bus.Stage{Name: "sources", Runners: []bus.Runner{server, bus.RunnerFunc(func(ctx context.Context) error { return source.Run(ctx, gate) })}},
-			bus.Stage{Name: "sinks", Runners: []bus.Runner{pump, pub}})
+			bus.Stage{Name: "sinks", Runners: []bus.Runner{pump, pub, named}})
 	}()
 	return &testBus{
 		window: window, http: "http://" + server.Addr(), relay: source.Addrs()[0], outbound: pub.Addrs()[0],

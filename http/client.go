@@ -207,15 +207,16 @@ type MessagePage struct {
 	Next fedmsg.Seq
 }
 
-// An element is an entry as the server writes it.
-type element struct {
+// An Element is an entry as the server writes it; see [AppendElement].
+type Element struct {
 	Seq      fedmsg.Seq      `json:"seq"`
 	At       time.Time       `json:"at"`
 	Verified string          `json:"verified"`
 	Message  json.RawMessage `json:"message"`
 }
 
-func (e element) entry() (fedmsg.Entry, error) {
+// Entry returns the entry.
+func (e Element) Entry() (fedmsg.Entry, error) {
 	decode := fedmsg.Decode
 	if len(e.Message) > fedmsg.MaxMessageSize {
 		decode = fedmsg.DecodeHistory // it was taken: escapes made it longer
@@ -241,7 +242,7 @@ func (c *Client) Messages(ctx context.Context, after fedmsg.Seq, limit int, topi
 		query.Set("limit", strconv.Itoa(limit))
 	}
 	var body struct {
-		Messages []element  `json:"messages"`
+		Messages []Element  `json:"messages"`
 		Next     fedmsg.Seq `json:"next"`
 	}
 	if err := c.get(ctx, "/api/v1/messages", query, &body); err != nil {
@@ -249,7 +250,7 @@ func (c *Client) Messages(ctx context.Context, after fedmsg.Seq, limit int, topi
 	}
 	page := MessagePage{Next: body.Next}
 	for _, e := range body.Messages {
-		entry, err := e.entry()
+		entry, err := e.Entry()
 		if err != nil {
 			return MessagePage{}, fmt.Errorf("messages after %d: %w", after, err)
 		}
@@ -260,11 +261,11 @@ func (c *Client) Messages(ctx context.Context, after fedmsg.Seq, limit int, topi
 
 // Message returns one message by its ID, or [fedmsg.ErrNotFound].
 func (c *Client) Message(ctx context.Context, id string) (fedmsg.Entry, error) {
-	var e element
+	var e Element
 	if err := c.get(ctx, "/api/v1/messages/"+url.PathEscape(id), nil, &e); err != nil {
 		return fedmsg.Entry{}, fmt.Errorf("message %s: %w", id, err)
 	}
-	return e.entry()
+	return e.Entry()
 }
 
 func topicQuery(topics []fedmsg.Pattern) url.Values {
@@ -283,19 +284,41 @@ func (c *Client) Get(ctx context.Context, path string, query url.Values, v any) 
 
 // get reads JSON from a path into v.
 func (c *Client) get(ctx context.Context, path string, query url.Values, v any) error {
-	req, err := c.request(ctx, nethttp.MethodGet, path, query, nil)
+	return c.Send(ctx, nethttp.MethodGet, path, query, nil, v)
+}
+
+// Send sends what in becomes as JSON, if it is not nil, and reads the JSON of the answer
+// into out, if that is not nil. It is for what has no method here; it tries once. Errors
+// are those of [Client.Message].
+func (c *Client) Send(ctx context.Context, method, path string, query url.Values, in, out any) error {
+	var body io.Reader
+	if in != nil {
+		text, err := json.Marshal(in)
+		if err != nil {
+			return fmt.Errorf("%w: %w", fedmsg.ErrInvalid, err)
+		}
+		body = bytes.NewReader(text)
+	}
+	req, err := c.request(ctx, method, path, query, body)
 	if err != nil {
 		return err
+	}
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
 	}
 	resp, err := c.do(req)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != nethttp.StatusOK {
+	if resp.StatusCode/100 != 2 {
 		return problemError(resp)
 	}
-	if err := json.NewDecoder(io.LimitReader(resp.Body, maxPage)).Decode(v); err != nil {
+	if out == nil {
+		_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10)) // so that the connection can be used again
+		return nil
+	}
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxPage)).Decode(out); err != nil {
 		return fmt.Errorf("answer: %w: %w", fedmsg.ErrUnavailable, err)
 	}
 	return nil

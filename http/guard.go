@@ -122,7 +122,7 @@ func isClean(p string) bool {
 // unknown answers a request that no route takes.
 func (s *Server) unknown(w nethttp.ResponseWriter, r *nethttp.Request, mux *nethttp.ServeMux) {
 	var allowed []string
-	for _, method := range []string{nethttp.MethodGet, nethttp.MethodHead, nethttp.MethodPost} {
+	for _, method := range []string{nethttp.MethodGet, nethttp.MethodHead, nethttp.MethodPost, nethttp.MethodPut, nethttp.MethodDelete} {
 		probe := &nethttp.Request{Method: method, URL: r.URL, Host: r.Host}
 		if _, pattern := mux.Handler(probe); pattern != "" {
 			allowed = append(allowed, method)

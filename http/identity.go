@@ -57,6 +57,57 @@ func (s *Server) identify(r *nethttp.Request) (caller, error) {
 	return c, nil
 }
 
+// A Caller is who sent a request to one of the routes in [Config.Routes], and what it
+// may do that is not for everybody.
+type Caller struct {
+	// Identity is "token:NAME", "mtls:CN", or empty for whoever needs none.
+	Identity string
+	// Admin says that it may do everything.
+	Admin bool
+	// Read are the patterns of topics that it may have read for it.
+	Read []fedmsg.Pattern
+}
+
+// CallerOf finds out who sent r, which must be more than anybody: the bearer of a token
+// with the scope read: or admin, of a client certificate, or, as for publishing, whoever
+// connects from this machine; but not what a page of another site sends from there. The
+// error is a refusal.
+func CallerOf(r *nethttp.Request) (Caller, error) {
+	s, ok := r.Context().Value(serverKey{}).(*Server)
+	if !ok {
+		return Caller{}, fedmsg.Refuse(fedmsg.Unauthenticated, "nobody is known here")
+	}
+	unsafe := *r // reading for somebody changes something
+	unsafe.Method = nethttp.MethodPost
+	if err := s.cross.Check(&unsafe); err != nil {
+		return Caller{}, fedmsg.Refuse(crossSite, "a browser sends this on behalf of another site")
+	}
+	c, err := s.identify(r)
+	if err != nil {
+		return Caller{}, err
+	}
+	caller := Caller{Identity: c.identity}
+	switch {
+	case c.token != nil:
+		for _, scope := range c.token.Scopes {
+			if pattern, ok := strings.CutPrefix(scope, "read:"); ok {
+				caller.Read = append(caller.Read, fedmsg.Pattern(pattern))
+			}
+		}
+		if caller.Admin = slices.Contains(c.token.Scopes, "admin"); caller.Admin {
+			caller.Read = []fedmsg.Pattern{"#"}
+		}
+		if len(caller.Read) == 0 {
+			return Caller{}, fedmsg.Refuse(fedmsg.NotAuthorized, "token %q has no scope read: or admin", c.name)
+		}
+	case c.identity != "" || c.anonymous:
+		caller.Admin, caller.Read = c.anonymous, []fedmsg.Pattern{"#"}
+	default:
+		return Caller{}, fedmsg.Refuse(fedmsg.Unauthenticated, "this needs a token (Authorization: Bearer ...) or a client certificate")
+	}
+	return caller, nil
+}
+
 // isDirect reports whether a request from loopback was made for this server: not
 // passed on by a proxy for somebody else, and not sent by a browser that was led
 // here under another host's name.

@@ -27,6 +27,7 @@ var metricHelp = map[string]string{
 	"log_sync_duration_seconds":         "Time of one commit to disk.",
 	"log_state":                         "1 for the state that the log is in.",
 	"consumer_lag_messages":             "Messages that a reader has yet to deal with.",
+	"consumer_dead_letters":             "Messages that a named reader gave up, and that are kept.",
 	"clients":                           "Open connections of readers.",
 	"slow_consumers_total":              "Readers that were cut because they did not read.",
 	"signature_verify_duration_seconds": "Time to verify one signature.",

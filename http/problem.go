@@ -19,7 +19,11 @@ const (
 	// QueryTimeout is a question that takes too long.
 	QueryTimeout fedmsg.Reason = "query_timeout"
 	// BadOrigin is a page of another site that acts in the name of who looks at it.
-	BadOrigin        fedmsg.Reason = "bad_origin"
+	BadOrigin fedmsg.Reason = "bad_origin"
+	// ReaderBusy is a named reader that another instance has.
+	ReaderBusy fedmsg.Reason = "reader_busy"
+	// ReaderMoved is a named reader that is no longer where an instance began.
+	ReaderMoved      fedmsg.Reason = "reader_moved"
 	notFound         fedmsg.Reason = "not_found"
 	tooOld           fedmsg.Reason = "too_old"
 	methodNotAllowed fedmsg.Reason = "method_not_allowed"
@@ -41,6 +45,8 @@ var statuses = map[fedmsg.Reason]int{
 	notFound:                  nethttp.StatusNotFound,
 	methodNotAllowed:          nethttp.StatusMethodNotAllowed,
 	fedmsg.MsgIDConflict:      nethttp.StatusConflict,
+	ReaderBusy:                nethttp.StatusConflict,
+	ReaderMoved:               nethttp.StatusConflict,
 	tooOld:                    nethttp.StatusGone,
 	fedmsg.TooLarge:           nethttp.StatusRequestEntityTooLarge,
 	mediaType:                 nethttp.StatusUnsupportedMediaType,

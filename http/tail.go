@@ -248,11 +248,11 @@ func (t *tail) pass(e event) error {
 			t.cfg.OnGap(g)
 		}
 	case "", "message":
-		var el element
+		var el Element
 		if err := json.Unmarshal(e.data, &el); err != nil {
 			return fmt.Errorf("event %q: %w: %w", clip(e.id), fedmsg.ErrInvalid, err)
 		}
-		entry, err := el.entry()
+		entry, err := el.Entry()
 		if err != nil {
 			return err
 		}

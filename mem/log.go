@@ -93,7 +93,7 @@ func (l *Log) add(e fedmsg.Entry, digest [sha256.Size]byte, at time.Time) fedmsg
 	l.entries = append(l.entries, e)
 	l.bytes += int64(len(e.Message.Bytes()))
 	l.known[e.Message.ID] = place{e.Seq, digest}
-	if l.Limit > 0 && len(l.entries) > l.Limit {
+	for l.Limit > 0 && len(l.entries) > l.Limit {
 		old := l.entries[0]
 		delete(l.known, old.Message.ID)
 		l.bytes -= int64(len(old.Message.Bytes()))

@@ -29,6 +29,7 @@ import (
 	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/roles"
 	"github.com/fedora-infra/fedmsg-go/cmd/fedmsg/watch"
 	"github.com/fedora-infra/fedmsg-go/http"
+	"github.com/fedora-infra/fedmsg-go/http/readers"
 	"github.com/fedora-infra/fedmsg-go/http/websocket"
 	"github.com/fedora-infra/fedmsg-go/irc"
 	"github.com/fedora-infra/fedmsg-go/sqlite"
@@ -105,6 +106,7 @@ type parts struct {
 	meters fedmsg.Meters
 	bound  map[string]any // what --addr-file tells
 	web    *http.Server
+	named  *readers.API
 
 	sockets *websocket.Feed
 	archive *past.Keeper // nil if there is none
@@ -232,7 +234,7 @@ func (p *parts) buildIRC(context.Context) error {
 }
 
 // buildHTTP makes the HTTP edge.
-func (p *parts) buildHTTP(context.Context) error {
+func (p *parts) buildHTTP(ctx context.Context) error {
 	if p.cfg.Web.Listen == "" {
 		return nil
 	}
@@ -247,6 +249,9 @@ func (p *parts) buildHTTP(context.Context) error {
 	}
 	cfg.Routes = append(cfg.Routes, p.sockets.Routes)
 	cfg.Report = func() any { return watch.Totals(measured{p}, p.ways()) }
+	if err := p.buildReaders(ctx, &cfg); err != nil {
+		return err
+	}
 	if err := p.buildPages(&cfg); err != nil {
 		return err
 	}

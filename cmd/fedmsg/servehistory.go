@@ -53,7 +53,7 @@ func (p *parts) buildPages(cfg *http.Config) error {
 		return nil
 	}
 	cfg.Older, cfg.Degraded = p.archive, p.archive.Degraded
-	api, err := history.New(history.Config{Archive: p.archive, Log: p.reader(), Describer: p.words}, p.logger)
+	api, err := history.New(history.Config{Archive: p.archive, Log: p.reader(), Also: p.named.Described(), Describer: p.words}, p.logger)
 	if err != nil {
 		return err
 	}

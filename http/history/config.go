@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
@@ -36,6 +37,9 @@ type Config struct {
 	// Log is what the archive is fed from, for streams. It should go back further than
 	// the log itself does, as bus.Tiered. Default: there are no streams.
 	Log follower
+
+	// Also are routes that others serve, for the description of all. Default: none.
+	Also []route.Route
 
 	// Describer finds the words for messages. Default: nobody gets any.
 	Describer fedmsg.Describer
@@ -130,6 +134,6 @@ func New(cfg Config, logger *slog.Logger) (*API, error) {
 		a.words = &memory{describer: cfg.Describer}
 	}
 	a.set = &route.Set{Routes: a.routes(), Now: cfg.Now, Timeout: cfg.Timeout, Rates: limit.NewRates(cfg.Limits.Rate, cfg.Limits.Burst), Refusal: refusal}
-	a.spec = a.set.OpenAPI()
+	a.spec = (&route.Set{Routes: slices.Concat(a.set.Routes, cfg.Also)}).OpenAPI()
 	return a, nil
 }

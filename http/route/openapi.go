@@ -21,7 +21,13 @@ func (s *Set) OpenAPI() []byte {
 	paths := object{}
 	for i := range s.Routes {
 		rt := &s.Routes[i]
-		paths[rt.Path] = object{strings.ToLower(cmp.Or(rt.Method, "GET")): rt.operation()}
+		method, op := strings.ToLower(cmp.Or(rt.Method, "GET")), rt.operation()
+		if others, ok := paths[rt.Path].(object); ok {
+			op["operationId"] = op["operationId"].(string) + "-" + method
+			others[method] = op
+			continue
+		}
+		paths[rt.Path] = object{method: op}
 	}
 	return append(JSON(object{
 		"openapi": "3.1.0",
@@ -88,7 +94,7 @@ func (rt *Route) operation() object {
 				"application/problem+json": object{"schema": object{"$ref": "#/components/schemas/problem"}}}},
 		},
 	}
-	if rt.Method == "POST" {
+	if rt.Method == "POST" || rt.Method == "PUT" {
 		op["requestBody"] = object{"required": true, "content": object{"application/json": object{"schema": object{"type": "object"}}}}
 	}
 	return op

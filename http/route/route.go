@@ -1,6 +1,7 @@
 package route
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -83,7 +84,7 @@ func (s *Set) Mount(mux *nethttp.ServeMux) {
 			if rt.Serve == nil { // it answers as a whole
 				h = http.Packed(h)
 			}
-			mux.HandleFunc("GET "+rt.Path, h)
+			mux.HandleFunc(cmp.Or(rt.Method, nethttp.MethodGet)+" "+rt.Path, h)
 		}
 	}
 }
