@@ -6,6 +6,7 @@ import (
 	nethttp "net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	fedmsg "github.com/fedora-infra/fedmsg-go"
@@ -27,11 +28,12 @@ type Client struct{ bus sender }
 func NewClient(bus sender) Client { return Client{bus} }
 
 func path(name string, more ...string) string {
-	p := listPath + "/" + url.PathEscape(name)
+	var p strings.Builder
+	p.WriteString(listPath + "/" + url.PathEscape(name))
 	for _, word := range more {
-		p += "/" + word
+		p.WriteString("/" + word)
 	}
-	return p
+	return p.String()
 }
 
 // List returns all readers by name.
