@@ -38,7 +38,7 @@ type environ struct {
 
 // commands are the constructors of all commands, in the order of the help.
 var commands = []func(environ) *cobra.Command{
-	newLoggerCommand, newTail, newTrigger, newPublish, newDescribe, newRules, newVerify, newCanonical, newToken, newConfig, newVersion,
+	newLoggerCommand, newTail, newTrigger, newReaders, newPublish, newDescribe, newRules, newVerify, newCanonical, newToken, newConfig, newVersion,
 }
 
 // statuses maps kinds of errors to exit statuses. The first that fits counts.
