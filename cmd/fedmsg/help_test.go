@@ -29,6 +29,9 @@ func TestHelpOfEveryCommand(t *testing.T) {
 		if first := []rune(cmd.Short + " "); !unicode.IsUpper(first[0]) || strings.HasSuffix(cmd.Short, ".") || len(cmd.Short) > 72 {
 			t.Errorf("%s: its line %q must begin with a capital, end without a full stop and have at most 72 characters", path, cmd.Short)
 		}
+		if cmd.Parent().Parent() == nil && cmd.GroupID == "" {
+			t.Errorf("%s: the help does not say with which others it belongs; see groups", path)
+		}
 		if cmd.Long != "" && !strings.HasSuffix(cmd.Long, ".") {
 			t.Errorf("%s: its description ends without a full stop: %q", path, cmd.Long)
 		}

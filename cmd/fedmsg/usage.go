@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -88,10 +89,29 @@ func newRoot(env environ, args []string) *cobra.Command {
 		root.AddCommand(construct(pastEnv(env)))
 	}
 	root.AddCommand(classic.Commands(classicEnv(env))...)
+	for _, g := range groups {
+		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title})
+	}
+	root.SetHelpCommandGroupID("set up")
+	root.SetCompletionCommandGroupID("set up")
 	for _, cmd := range root.Commands() {
 		cmd.Flags().SortFlags = false
+		for _, g := range groups {
+			if slices.Contains(strings.Fields(g.names), cmd.Name()) {
+				cmd.GroupID = g.title
+			}
+		}
 	}
 	return root
+}
+
+// groups are the commands as the help lists them: a newcomer needs the first.
+var groups = []struct{ title, names string }{
+	{"begin here", "serve logger tail history trigger"},
+	{"publish and read", "publish readers describe verify canonical"},
+	{"the past", "archive export import backup restore"},
+	{"set up", "config token rules relay signing-relay gateway hub irc version"},
+	{"as in fedmsg 1.x and datanommer", "announce check collectd dg-replay map status dump latest stats"},
 }
 
 // keepErrors has the commands put what went wrong into failed.
